@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! What a command has to tell goes to standard output, the log and whatever went wrong to standard error. The exit code is 0
-//! when it did what was asked, 2 when something has to be written or set otherwise, and 1 when something else failed.
+//! The result of a command goes to standard output; the log and errors go to standard error. The exit code is 0 for success, 2 if
+//! the command line or a setting has to be corrected, and 1 for other failures.
 
 mod account;
 mod api;
@@ -61,12 +61,11 @@ enum Command {
     Check(Box<Settings>),
 }
 
-/// Does what the command line asks for.
 pub fn run() -> ExitCode {
     let mut out = std::io::stdout();
     match try_run(&mut out) {
         Ok(code) => code,
-        // Whoever read our output has seen enough, as in `leadmesh schema | head`.
+        // The reader closed the pipe, as in `leadmesh schema | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _nowhere_left_to_say_it = writeln!(std::io::stderr(), "error: {error:#}");
@@ -91,7 +90,7 @@ fn try_run(out: &mut (impl Write + Send)) -> anyhow::Result<ExitCode> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(perform(command, out));
-    // Nothing is left to wait for: what had to end in order has ended.
+    // Everything that had to end in order has ended, so nothing is awaited.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
 }
@@ -123,7 +122,7 @@ fn check_spelling() -> Result<(), ConfigError> {
     spelling::check(given, &known)
 }
 
-/// Adds the environment variables that a command or one below it reads.
+/// Adds the environment variables that a command or its subcommands read.
 fn add_settings(command: &clap::Command, known: &mut Vec<String>) {
     let names = command.get_arguments().filter_map(clap::Arg::get_env);
     known.extend(names.filter_map(|name| name.to_str()).map(str::to_owned));
@@ -132,8 +131,8 @@ fn add_settings(command: &clap::Command, known: &mut Vec<String>) {
     }
 }
 
-/// Takes settings from `.env` in this directory or one above it; what is set already stays. The error must not repeat anything
-/// of the line, which may hold a secret.
+/// Takes settings from `.env` in this directory or one above; variables that are set already stay. The error repeats nothing of
+/// the line, which may hold a secret.
 fn load_env_file() -> anyhow::Result<()> {
     match dotenvy::dotenv() {
         Ok(_) => Ok(()),
@@ -151,7 +150,7 @@ fn load_env_file() -> anyhow::Result<()> {
     }
 }
 
-/// The error of a use case for the operator, to whom also the inner reasons are told.
+/// The error of a use case for the operator, who also learns internal causes.
 fn explained(error: Error) -> anyhow::Error {
     match error {
         Error::Internal(inner) => inner,

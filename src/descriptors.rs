@@ -1,13 +1,14 @@
-//! File descriptors: every connection takes one, and a process that has none left can neither reach its database nor deliver.
+//! The limit of file descriptors. Every connection takes one; a process without a free one can neither reach its database nor
+//! deliver.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the process needs besides connections of callers, the database's and deliveries: listeners, Redis, logs, certificates.
+/// Descriptors for listeners, Redis, logs and certificates.
 const OTHER: u64 = 128;
-/// Connections of callers that are accepted whatever the limit is: fewer would make no server.
+/// Connections of callers that are accepted whatever the limit is.
 const FEWEST: u64 = 16;
 
-/// Raises the process's own limit of open files to the most that the system lets it have (`RLIMIT_NOFILE`).
+/// Raises the limit of open files to the most that the system allows (`RLIMIT_NOFILE`).
 pub fn raise() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -21,12 +22,12 @@ pub fn raise() {
     }
 }
 
-/// How many files this process may have open; none without a limit.
+/// Open files that this process may have; none without a limit.
 pub fn limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// Of `wanted` connections of callers, how many leave descriptors enough for everything else.
+/// How many of `wanted` connections of callers leave descriptors for everything else.
 pub fn connections(wanted: usize, reserved: u64, limit: Option<u64>) -> usize {
     let Some(limit) = limit else { return wanted };
     let left = limit.saturating_sub(reserved + OTHER).max(FEWEST);

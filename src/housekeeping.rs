@@ -1,4 +1,4 @@
-//! Forgetting what nobody needs any more. What tells of leads, deliveries and changes is never forgotten here.
+//! Deletes what is not needed any more. Leads, deliveries and the audit log are never deleted here.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use leadmesh_core::error::Result;
 use leadmesh_network::{disconnecting, expiry, paused, set_aside};
 
 const EVERY: Duration = Duration::from_hours(1);
-/// How late it may be told that an invitation has expired. Nothing depends on it.
+/// Expiry of invitations may be announced this late. Nothing depends on it.
 const TELL: Duration = Duration::from_mins(1);
-/// How long ended sessions, links past their time and sent mails are kept, for whoever asks what became of them.
+/// How long ended sessions, expired links and sent emails are kept, for questions about them.
 const KEPT: TimeDelta = TimeDelta::days(30);
-/// How long counts of mails are kept: longer than the longest window in which they are counted.
+/// How long counts of emails are kept: longer than the longest window in which they are counted.
 const COUNTS: TimeDelta = TimeDelta::days(2);
-/// How long networks are kept that somebody has not been in.
+/// How long networks are kept from which a person has not signed in.
 const NETWORKS: TimeDelta = TimeDelta::days(90);
-/// Idempotency keys forgotten in one statement: a writer of leads waits no longer than that takes.
+/// Idempotency keys deleted in one statement: it bounds how long a writer of leads waits.
 const PART: u64 = 5_000;
 
-/// Tells, every minute, that invitations have expired, destinations are paused and deliveries were set aside. Of several processes
-/// one tells each. Before that it cancels what is left of connections that have ended.
-pub async fn tell(app: App, stop: CancellationToken) {
+/// Announces, every minute, expired invitations, paused destinations and set-aside deliveries. Of several processes one
+/// announces each. First it cancels what is left of ended connections.
+pub async fn notify_owners(app: App, stop: CancellationToken) {
     let mut minutely = interval(TELL);
     minutely.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(minutely.tick()).await.is_some() {
@@ -35,41 +35,50 @@ pub async fn tell(app: App, stop: CancellationToken) {
                 "cannot cancel deliveries over ended connections; trying again in a minute"
             );
         }
-        if let Some(Err(error)) = stop.run_until_cancelled(paused::tell_paused(&app)).await {
-            tracing::warn!(?error, "cannot tell of paused destinations; trying again in a minute");
-        }
-        if let Some(Err(error)) = stop.run_until_cancelled(set_aside::tell_set_aside(&app)).await {
+        if let Some(Err(error)) = stop.run_until_cancelled(paused::notify_paused(&app)).await {
             tracing::warn!(
                 ?error,
-                "cannot tell of deliveries that were set aside; trying again in a minute"
+                "cannot notify owners of paused destinations; trying again in a minute"
             );
         }
-        match stop.run_until_cancelled(expiry::tell_expired(&app)).await {
+        if let Some(Err(error)) = stop.run_until_cancelled(set_aside::notify_set_aside(&app)).await {
+            tracing::warn!(
+                ?error,
+                "cannot notify owners of deliveries that were set aside; trying again in a minute"
+            );
+        }
+        match stop.run_until_cancelled(expiry::expire_overdue(&app)).await {
             Some(Ok(_)) => {}
-            Some(Err(error)) => tracing::warn!(?error, "cannot tell of expired invitations; trying again in a minute"),
+            Some(Err(error)) => tracing::warn!(
+                ?error,
+                "cannot notify inviters of expired invitations; trying again in a minute"
+            ),
             None => return,
         }
     }
 }
 
-/// Forgets at the start and then every hour. Every process that delivers does so; that costs nothing when others have.
+/// Deletes at the start and then every hour. Every process that delivers does so; that costs nothing when others have.
 pub async fn run(app: App, stop: CancellationToken) {
     let mut hourly = interval(EVERY);
     hourly.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(hourly.tick()).await.is_some() {
         match stop.run_until_cancelled(forget(&app)).await {
             Some(Ok(0)) => {}
-            Some(Ok(rows)) => tracing::info!(rows, "forgot what was over"),
-            Some(Err(error)) => tracing::warn!(?error, "cannot forget what is over; trying again in an hour"),
+            Some(Ok(rows)) => tracing::info!(rows, "deleted what is not needed any more"),
+            Some(Err(error)) => tracing::warn!(
+                ?error,
+                "cannot delete what is not needed any more; trying again in an hour"
+            ),
             None => return,
         }
         if let Some(Err(error)) = stop.run_until_cancelled(app.db.sample()).await {
-            tracing::warn!(?error, "cannot look at how tables have grown; trying again in an hour");
+            tracing::warn!(?error, "cannot read how tables have grown; trying again in an hour");
         }
     }
 }
 
-/// Forgets once, and answers how many rows went.
+/// Deletes once, and answers how many rows.
 pub async fn forget(app: &App) -> Result<u64> {
     let over = app.clock.now() - KEPT;
     let db = app.db.write();
@@ -88,7 +97,7 @@ pub async fn forget(app: &App) -> Result<u64> {
     Ok(rows.into_iter().sum::<u64>() + keys)
 }
 
-/// Idempotency keys may be many: they go in parts, the oldest first.
+/// Idempotency keys may be many: they are deleted in parts, the oldest first.
 async fn forget_keys(app: &App) -> Result<u64> {
     let end = app.clock.now() - TimeDelta::days(app.config.settings.idempotency_days.into());
     let mut forgotten = 0;
@@ -98,7 +107,7 @@ async fn forget_keys(app: &App) -> Result<u64> {
         let part = idempotency::Entity::forget_before(until).exec(app.db.write()).await?;
         forgotten += part.rows_affected;
         if until == end || part.rows_affected == 0 {
-            // Of entries that all came at the same moment no part can be told: then all go at once.
+            // Entries of the same instant cannot be split, so they are deleted together.
             let rest = idempotency::Entity::forget_before(end).exec(app.db.write()).await?;
             return Ok(forgotten + rest.rows_affected);
         }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Under load the system's took about a seventh of the server's time: docs/BENCHMARKS.md.
+/// Faster under load than the system's: docs/BENCHMARKS.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -15,7 +15,7 @@ use crate::housekeeping;
 use leadmesh_core::app::App;
 use leadmesh_core::config::ConfigError;
 use leadmesh_core::crypto::key_holders;
-use leadmesh_core::database::only_server::OnlyServer;
+use leadmesh_core::database::server_lock::ServerLock;
 use leadmesh_core::database::time;
 use leadmesh_core::identity::proof_setting;
 use leadmesh_core::live::relay;
@@ -28,36 +28,31 @@ use leadmesh_http::graphql::Endpoint;
 use leadmesh_http::listen::{ListenLimits, serve};
 use leadmesh_http::router;
 use leadmesh_leads::intake::Intake;
-use leadmesh_network::tallies;
+use leadmesh_network::counter_writer;
 
-/// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Serves the API and delivers.
     Both,
-    /// Serves the API.
     Api,
-    /// Delivers; serves health and metrics only.
     Worker,
 }
 
-/// A running process.
 pub struct Server {
     app: App,
     address: SocketAddr,
     worker: Option<Worker>,
     serving: JoinHandle<()>,
-    /// The instance's mail, forgetting what is over, and writing what is counted.
+    /// Loops for the instance's email, housekeeping and deferred counters.
     chores: TaskTracker,
     stop: CancellationToken,
-    /// Given back when all of the above has ended.
-    _only: OnlyServer,
+    /// Released when everything above has ended.
+    _only: ServerLock,
 }
 
 impl Server {
-    /// Starts it on that listener, and on the one for metrics where the settings name one. Refused where the other processes of the
-    /// installation go by other settings of what all have to agree on.
-    pub async fn start(app: &App, role: Role, listener: TcpListener, only: OnlyServer) -> anyhow::Result<Self> {
+    /// Serves on the listener, and on that for metrics where the settings name one. Refused where the installation's other
+    /// processes have different settings of what all must agree on.
+    pub async fn start(app: &App, role: Role, listener: TcpListener, only: ServerLock) -> anyhow::Result<Self> {
         let metrics = app.config.settings.metrics_listen.map(listen_for_metrics).transpose()?;
         let process = proof_setting::join(app).await?;
         let address = listener.local_addr().context("the listener has no address")?;
@@ -69,7 +64,7 @@ impl Server {
         let hearing = (app.clone(), stop.clone());
         tokio::spawn(restart_on_panic(
             app.metrics.clone(),
-            "hearing other nodes",
+            "receiving notices of other nodes",
             move || relay::relay(hearing.0.clone(), hearing.1.clone()),
         ));
         let chores = chores(app, role, process, &stop);
@@ -113,26 +108,26 @@ impl Server {
         })
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops taking, finishes what is under way, gives back leases.
+    /// Stops accepting, finishes what is under way, gives leases back.
     pub async fn stop(self) {
         self.stop.cancel();
         drop(self.serving.await);
-        // Before the worker, which gets what they have claimed.
+        // Before the worker, which takes over what they claimed.
         self.app.writes.finish().await;
         if let Some(worker) = self.worker {
             worker.stop().await;
         }
         self.chores.wait().await;
-        tallies::flush(&self.app).await;
+        counter_writer::flush(&self.app).await;
     }
 }
 
-/// As many connections as the limit of open files leaves after the database's and deliveries', and half of them for one address.
+/// As many connections as the limit of open files leaves after those of the database and deliveries, and half of them for one
+/// address.
 fn listen_limits(app: &App) -> ListenLimits {
     let settings = &app.config.settings;
     let reserved = u64::from(settings.database_connections) + u64::from(settings.concurrency);
@@ -161,7 +156,7 @@ fn listen_for_metrics(address: SocketAddr) -> anyhow::Result<TcpListener> {
     listener.map_err(|error| ConfigError::Set(format!("cannot listen on {address}: {error}; {advice}")).into())
 }
 
-/// What a process does besides. Each goes on after a panic, which ends one round of it.
+/// The loops of a process. Each goes on after a panic, which ends one round of it.
 fn chores(app: &App, role: Role, process: Uuid, stop: &CancellationToken) -> TaskTracker {
     let chores = Chores {
         app: app.clone(),
@@ -175,19 +170,19 @@ fn chores(app: &App, role: Role, process: Uuid, stop: &CancellationToken) -> Tas
         time::keep(app.db.clone(), app.clock.clone(), stop)
     });
     if role != Role::Api {
-        chores.spawn("sending mails of the instance", instance_mail::run);
-        chores.spawn("telling of erased leads", erasure_notices::run);
-        chores.spawn("forgetting what is over", housekeeping::run);
-        chores.spawn("telling owners", housekeeping::tell);
+        chores.spawn("sending the instance's emails", instance_mail::run);
+        chores.spawn("sending erasure notices", erasure_notices::run);
+        chores.spawn("housekeeping", housekeeping::run);
+        chores.spawn("notifying owners", housekeeping::notify_owners);
     }
     if role != Role::Worker {
-        chores.spawn("writing what is counted", tallies::run);
+        chores.spawn("writing deferred counters", counter_writer::run);
     }
     chores.tasks.close();
     chores.tasks
 }
 
-/// Loops of a process that are begun anew after a panic.
+/// Loops of a process that restart after a panic.
 struct Chores {
     app: App,
     stop: CancellationToken,

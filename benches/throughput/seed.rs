@@ -12,7 +12,7 @@ use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
 use leadmesh_core::identity::api_keys::{self, CreateApiKey};
 use leadmesh_core::identity::caller::Caller;
-use leadmesh_core::identity::sign_up::{self, SignUp, Through};
+use leadmesh_core::identity::sign_up::{self, SignUp, SignUpOrigin};
 use leadmesh_distribution::assignments::{self, NewAssignment};
 use leadmesh_distribution::partners::{self, NewPartner};
 use leadmesh_distribution::profiles::{self, NewProfile};
@@ -92,7 +92,7 @@ pub(crate) async fn owner(app: &App) -> anyhow::Result<Caller> {
         timezone: None,
         invitation_token: None,
     };
-    Ok(sign_up::sign_up(app, None, Through::Operator, input).await?.caller)
+    Ok(sign_up::sign_up(app, None, SignUpOrigin::Operator, input).await?.caller)
 }
 
 fn flow() -> anyhow::Result<CreateFlow> {

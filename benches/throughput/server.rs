@@ -15,7 +15,7 @@ use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
 use leadmesh_core::config::{Config, Settings};
 use leadmesh_core::database::Db;
-use leadmesh_core::database::only_server::OnlyServer;
+use leadmesh_core::database::server_lock::ServerLock;
 use sea_orm::ConnectionTrait;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -171,7 +171,7 @@ pub(crate) async fn serve(settings: Settings) -> anyhow::Result<()> {
         .init();
     let listener = TcpListener::bind(settings.listen).await?;
     let config = Config::new(settings)?;
-    let only = OnlyServer::of(&config.database_url)?;
+    let only = ServerLock::of(&config.database_url)?;
     let app = App::open_to_serve(config, Clock::system(), &only).await?;
     let server = Server::start(&app, Role::Both, listener, only).await?;
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;

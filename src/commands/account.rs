@@ -11,7 +11,7 @@ use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
 use leadmesh_core::config::{Config, ConfigError, Settings, parse_plan};
 use leadmesh_core::identity::accounts;
-use leadmesh_core::identity::operator::{self, Handed};
+use leadmesh_core::identity::operator::{self, PasswordLink};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -41,7 +41,7 @@ pub(super) enum Command {
         #[command(flatten)]
         settings: Box<Settings>,
     },
-    /// Prints a link by which somebody who cannot get in sets a new password
+    /// Prints a link by which a user who cannot sign in sets a new password
     ResetPassword {
         /// With which they sign in
         email: String,
@@ -95,7 +95,7 @@ pub(super) async fn account(command: Command, out: &mut impl Write) -> anyhow::R
 }
 
 /// The one place where such a link is shown.
-fn hand_over(out: &mut impl Write, made: &Handed, lifetime: &str) -> std::io::Result<()> {
+fn hand_over(out: &mut impl Write, made: &PasswordLink, lifetime: &str) -> std::io::Result<()> {
     let (user, account) = (&made.user, &made.account);
     writeln!(
         out,
@@ -109,14 +109,13 @@ fn hand_over(out: &mut impl Write, made: &Handed, lifetime: &str) -> std::io::Re
     writeln!(out, "{}", made.link)
 }
 
-/// Opens what is there already: a command must not make a new server by a mistake in the settings.
+/// Opens an existing server's stores: a mistake in the settings must not make a new server.
 pub(super) async fn open(settings: Settings) -> anyhow::Result<App> {
     logs::start(&settings.log, settings.log_format)?;
     require_data(&settings)?;
     App::open(Config::new(settings)?, Clock::system()).await
 }
 
-/// Refuses a data directory without a database in it.
 pub(super) fn require_data(settings: &Settings) -> Result<(), ConfigError> {
     if settings.database_url.is_none() && !settings.data_dir.join("leadmesh.db").exists() {
         return Err(ConfigError::Set(format!(

@@ -10,10 +10,10 @@ use url::Url;
 
 use leadmesh_delivery::webhook::bundled_roots;
 
-/// For one request; longer than the server allows itself.
+/// Longer than the server allows itself for a request.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// An endpoint, and as whom it is used.
+/// A GraphQL endpoint with credentials.
 #[derive(Clone)]
 pub(super) struct Api {
     http: reqwest::Client,
@@ -21,20 +21,13 @@ pub(super) struct Api {
     token: String,
 }
 
-/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
-    /// The same request may be answered in a moment.
+    /// The same request may succeed in a moment.
     #[error("{0}")]
     Again(String),
-    /// It will not.
     #[error("{message}")]
-    Refused {
-        /// The error's code.
-        code: String,
-        /// What to do.
-        message: String,
-    },
+    Refused { code: String, message: String },
 }
 
 #[derive(Deserialize)]
@@ -59,7 +52,7 @@ impl Api {
     pub(super) fn new(url: Url, token: String) -> anyhow::Result<Self> {
         let client = || reqwest::Client::builder().timeout(TIMEOUT);
         let http = client().build();
-        // Where the system has no certificate authorities, Mozilla's.
+        // Mozilla's, if the system has no certificate authorities.
         let http = http.or_else(|_| client().tls_certs_only(bundled_roots()).build());
         Ok(Self {
             http: http.context("the HTTP client cannot be set up")?,
@@ -68,7 +61,6 @@ impl Api {
         })
     }
 
-    /// Runs an operation and answers its data.
     pub(super) async fn call(&self, query: &str, variables: &Value) -> Result<Value, CallError> {
         let body = json!({"query": query, "variables": variables});
         let request = self.http.post(self.url.clone()).bearer_auth(&self.token).json(&body);
@@ -115,7 +107,7 @@ impl From<AnswerError> for CallError {
     }
 }
 
-/// The innermost reason: the outer ones repeat the address.
+/// The innermost cause: the outer ones repeat the address.
 fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut inner: &dyn std::error::Error = &error;

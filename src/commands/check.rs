@@ -1,4 +1,4 @@
-//! `leadmesh check`: what is right, and what to set.
+//! `leadmesh check`: tests the settings and the stores, and says what to set.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -13,32 +13,33 @@ use super::serve::mode;
 use crate::descriptors;
 use leadmesh_core::app::connect_redis;
 use leadmesh_core::clock::Clock;
-use leadmesh_core::config::store_address::shown;
+use leadmesh_core::config::store_address::display;
 use leadmesh_core::config::{Config, Settings};
 use leadmesh_core::crypto::{Vault, master_key};
 use leadmesh_core::database::{self, Db, time};
 use leadmesh_core::identity::proof_setting;
 use leadmesh_delivery::instance_mail;
 
-/// For one check: what has not answered by then is not well.
+/// A check without an answer by then has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// For the mail server to let us in: against senders of spam, some greet only after six seconds.
+/// Some mail servers greet only after six seconds, against senders of spam.
 const MAIL: Duration = Duration::from_secs(8);
-/// An operator who looks sees at once that Redis is away, and can look again.
+/// The operator sees immediately that Redis is away, and can repeat the check.
 const REDIS_RETRIES: usize = 1;
 
-/// Open files that are enough for all connections of callers, the database's and deliveries.
+/// Enough open files for all connections of callers, the database and deliveries.
 const ENOUGH_FILES: u64 = 32_768;
-/// With a machine's clock off by more, other servers refuse what it does: certificates, signatures.
+/// Beyond this offset other servers refuse certificates and signatures.
 const FAR_OFF: TimeDelta = TimeDelta::minutes(1);
 
-/// A network with a shorter prefix holds more than a company's proxies: IPv4 has its largest private one at 8 bits, IPv6 at 7.
+/// A network with a shorter prefix holds more than a company's proxies: the largest private networks have 8 bits in IPv4 and 7
+/// in IPv6.
 const NARROWEST: u8 = 7;
 
-/// What is found of one thing.
+/// The result of one check.
 enum Found {
     Right(String),
-    /// Works, and may still surprise.
+    /// Works, but may surprise.
     Note(String),
     Wrong(String),
 }
@@ -59,11 +60,11 @@ impl<W: Write> Report<'_, W> {
             }
         };
         writeln!(self.out, "{mark} {what:<10} {text}")?;
-        // Who waits for the next check sees this one.
+        // Notifies those who wait for a check.
         self.out.flush()
     }
 
-    /// Adds what the check finds in time, else what to do.
+    /// Adds the result of a check, or `late` if it does not end in time.
     async fn wait(&mut self, what: &str, check: impl Future<Output = Found>, late: &str) -> std::io::Result<()> {
         let found = timeout(PATIENCE, check).await;
         self.add(what, found.unwrap_or_else(|_elapsed| too_late(late)))
@@ -74,7 +75,7 @@ fn too_late(advice: &str) -> Found {
     Found::Wrong(format!("no answer within {} seconds; {advice}", PATIENCE.as_secs()))
 }
 
-/// Looks at everything and tells what it found; the exit code is 2 when something has to be set otherwise.
+/// Checks everything and reports what it found. The exit code is 2 when a setting has to change.
 pub(super) async fn check(settings: Settings, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     logs::start(&settings.log, settings.log_format)?;
     let mut report = Report { out, wrong: false };
@@ -98,15 +99,15 @@ pub(super) async fn check(settings: Settings, out: &mut impl Write) -> anyhow::R
     Ok(ExitCode::from(code))
 }
 
-/// Whose word on the caller's address counts: with a network that is too wide, everybody's.
+/// Which proxies may name a caller's address: with too wide a network, every caller may.
 fn proxies(config: &Config) -> Found {
     let trusted = &config.settings.trusted_proxies;
     match trusted.iter().find(|network| network.prefix_len() < NARROWEST) {
         Some(wide) => Found::Note(format!(
             "LEADMESH_TRUSTED_PROXIES has {wide}: callers from there may give any address as theirs, so that limits by address stop nobody; name only your proxies"
         )),
-        None if trusted.is_empty() => Found::Right("none is trusted: callers are who connects".into()),
-        None => Found::Right("their X-Forwarded-For is believed".into()),
+        None if trusted.is_empty() => Found::Right("none is trusted: a caller's address is the peer's".into()),
+        None => Found::Right("their X-Forwarded-For is trusted".into()),
     }
 }
 
@@ -134,10 +135,10 @@ async fn address(config: &Config) -> Found {
     }
 }
 
-/// The database, and what can be found in it once it answers.
+/// Checks the database and, once it answers, what is in it.
 async fn database<W: Write>(config: &Config, report: &mut Report<'_, W>) -> std::io::Result<()> {
-    let address = shown(&config.database_url);
-    let late = "set DATABASE_URL to a database that is running, and see whether somebody holds its tables";
+    let address = display(&config.database_url);
+    let late = "set DATABASE_URL to a running database, and check whether another session locks its tables";
     let db = match timeout(PATIENCE, Db::connect(&config.database_url, 2)).await {
         Err(_elapsed) => return report.add("database", too_late(late)),
         Ok(Ok(db)) => db,
@@ -162,7 +163,7 @@ async fn database<W: Write>(config: &Config, report: &mut Report<'_, W>) -> std:
             Ok(_) => Found::Wrong(format!(
                 "{address}, its schema is not up to date: run `leadmesh migrate`"
             )),
-            Err(error) => Found::Wrong(format!("{address} does not tell its schema: {error}")),
+            Err(error) => Found::Wrong(format!("{address} does not reveal its schema: {error}")),
         }
     };
     report.wait("database", schema, late).await?;
@@ -180,8 +181,8 @@ async fn database<W: Write>(config: &Config, report: &mut Report<'_, W>) -> std:
     Ok(())
 }
 
-/// Processes go by the database's clock, so that one of this machine that is wrong harms no delivery; certificates and logs go by
-/// it all the same, and who is so far off may as well be right.
+/// Deliveries follow the database's clock, so that a wrong machine clock harms none; certificates and logs follow the
+/// machine's.
 async fn clock(db: &Db) -> Found {
     let clock = Clock::system();
     if !db.is_postgres() {
@@ -216,23 +217,23 @@ async fn master_key_fits(config: &Config, db: &Db) -> Found {
     }
 }
 
-/// Whether a process with these settings may serve beside the others, or after them; none where they are the same.
+/// Whether a process with these settings may serve beside the others, or after them; none where the settings agree.
 async fn proof_fits(config: &Config, db: &Db) -> Option<Found> {
-    let kept = match proof_setting::kept(db.read()).await {
-        Ok(kept) => kept?,
+    let stored = match proof_setting::stored(db.read()).await {
+        Ok(stored) => stored?,
         Err(error) => return Some(Found::Wrong(format!("cannot be compared: {error}"))),
     };
     let own = config.address_proof();
-    if kept == own {
+    if stored == own {
         return None;
     }
-    Some(match proof_setting::check_change(config, kept, 0) {
+    Some(match proof_setting::check_change(config, stored, 0) {
         Err(error) => Found::Wrong(error.to_string()),
         Ok(()) => Found::Note(format!(
             "LEADMESH_PROOF_OF_ADDRESS is {} here, and the installation goes by {}: that changes once all of its processes have stopped \
              and one starts with these settings",
-            proof_setting::written(own),
-            proof_setting::written(kept)
+            proof_setting::display(own),
+            proof_setting::display(stored)
         )),
     })
 }
@@ -242,7 +243,7 @@ async fn redis(config: &Config) -> Found {
         None if config.is_embedded() => Found::Right("none: not needed in embedded mode".into()),
         None => Found::Note("none: set REDIS_URL before a second process is started".into()),
         Some(url) => match connect_redis(url, REDIS_RETRIES).await {
-            Ok(_) => Found::Right(format!("{} answers", shown(url))),
+            Ok(_) => Found::Right(format!("{} answers", display(url))),
             Err(error) => Found::Wrong(format!("{error:#}; set REDIS_URL to a Redis that is running")),
         },
     }
@@ -273,9 +274,9 @@ async fn mail(config: &Config) -> Found {
         return Found::Note(text.into());
     };
     let server = instance_mail::server(settings);
-    let place = format!("{}:{}", server.host, server.port);
+    let server_address = format!("{}:{}", server.host, server.port);
     match instance_mail::mailer(config).probe(&server, MAIL).await {
-        Ok(()) => Found::Right(format!("{place} lets us in")),
-        Err(trouble) => Found::Wrong(format!("{place}: {trouble}; see LEADMESH_SMTP_URL")),
+        Ok(()) => Found::Right(format!("{server_address} accepts the log-in")),
+        Err(trouble) => Found::Wrong(format!("{server_address}: {trouble}; see LEADMESH_SMTP_URL")),
     }
 }

@@ -1,14 +1,14 @@
-//! `leadmesh demo`: a server with two companies between which leads are moving, with recipients for them. Everything runs in
-//! this process and is kept in one directory.
+//! `leadmesh demo`: a server with two companies, a stream of leads and recipients for them. Everything runs in this process and
+//! is stored in one directory.
 
 mod board;
 mod company;
 mod guide;
-mod kept;
 mod people;
 mod portal;
 mod receivers;
-mod setting;
+mod settings;
+mod state;
 mod stream;
 
 use std::io::Write;
@@ -24,12 +24,12 @@ use super::{explained, logs};
 use crate::server::{Role, Server};
 use board::Board;
 use company::Company;
-use kept::Kept;
 use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
 use leadmesh_core::config::{Config, ConfigError};
-use leadmesh_core::database::only_server::OnlyServer;
+use leadmesh_core::database::server_lock::ServerLock;
 use receivers::Receivers;
+use state::DemoState;
 
 /// How the demo runs. The settings of a real server do not concern it.
 #[derive(clap::Args)]
@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     /// Leads submitted before the demo only serves
     #[arg(long, default_value_t = 200)]
     leads: u32,
-    /// Where everything is kept; must be empty or absent
+    /// Where everything is stored; must be empty or absent
     #[arg(long, default_value = "./leadmesh-demo")]
     data_dir: PathBuf,
     /// Goes on with the demo that the directory holds
@@ -54,7 +54,6 @@ pub(super) struct Arguments {
     log: String,
 }
 
-/// A demo that runs.
 struct Running {
     server: Server,
     board: Board,
@@ -64,7 +63,7 @@ struct Running {
 
 /// Sets everything up, submits leads, and serves until a signal.
 pub(super) async fn demo(arguments: Arguments, out: &mut (impl Write + Send)) -> anyhow::Result<()> {
-    let settings = setting::settings(&arguments);
+    let settings = settings::settings(&arguments);
     logs::start(&settings.log, settings.log_format)?;
     let mut signals = Signals::listen()?;
     let running = tokio::select! {
@@ -93,24 +92,24 @@ pub(super) async fn demo(arguments: Arguments, out: &mut (impl Write + Send)) ->
 }
 
 async fn start(arguments: &Arguments, out: &mut (impl Write + Send)) -> anyhow::Result<Running> {
-    let kept = prepare(&arguments.data_dir, arguments.keep)?;
-    let (listener, mut settings) = listen(setting::settings(arguments)).await?;
+    let state = prepare(&arguments.data_dir, arguments.keep)?;
+    let (listener, mut settings) = listen(settings::settings(arguments)).await?;
     let (news, heard) = tokio::sync::mpsc::unbounded_channel();
-    let receivers = Receivers::start(kept.as_ref().map(Kept::ports), news.clone()).await?;
-    setting::receive_mail_at(&mut settings, receivers.smtp);
+    let receivers = Receivers::start(state.as_ref().map(DemoState::ports), news.clone()).await?;
+    settings::receive_mail_at(&mut settings, receivers.smtp);
     let config = Config::new(settings)?;
-    let only = OnlyServer::of(&config.database_url)?;
+    let only = ServerLock::of(&config.database_url)?;
     let app = App::open_to_serve(config, Clock::system(), &only).await?;
-    let company = match kept {
+    let company = match state {
         None => company::found(&app, &receivers).await.map_err(explained)?,
-        Some(kept) => company::find(&app, &receivers, kept).await.map_err(explained)?,
+        Some(state) => company::find(&app, &receivers, state).await.map_err(explained)?,
     };
-    receivers.expect_signatures(&company.kept.signing_secret);
-    company.kept.write(&arguments.data_dir)?;
+    receivers.expect_signatures(&company.state.signing_secret);
+    company.state.write(&arguments.data_dir)?;
     portal::watch(&app, &company, news.clone()).await.map_err(explained)?;
     let server = Server::start(&app, Role::Both, listener, only).await?;
     let url = Url::parse(&format!("http://{}/graphql", server.address()))?;
-    let api = Api::new(url, company.kept.api_key.clone())?;
+    let api = Api::new(url, company.state.api_key.clone())?;
     let mut board = Board::new(arguments, news, heard)?;
     let first = stream::first_lead(&api, &company, &mut board).await?;
     guide::write(out, server.address(), &company, &first)?;
@@ -122,8 +121,8 @@ async fn start(arguments: &Arguments, out: &mut (impl Write + Send)) -> anyhow::
     })
 }
 
-/// What the directory holds of an earlier demo, if that is to be gone on with; else it must be empty.
-fn prepare(data_dir: &Path, keep: bool) -> anyhow::Result<Option<Kept>> {
+/// The state of an earlier demo in the directory, if `keep`; otherwise the directory must be empty.
+fn prepare(data_dir: &Path, keep: bool) -> anyhow::Result<Option<DemoState>> {
     let failed = |source| ConfigError::DataDir {
         path: data_dir.to_owned(),
         source,
@@ -136,7 +135,7 @@ fn prepare(data_dir: &Path, keep: bool) -> anyhow::Result<Option<Kept>> {
     std::fs::create_dir_all(data_dir).map_err(failed)?;
     match (is_empty, keep) {
         (true, _) => Ok(None),
-        (false, true) => Kept::read(data_dir).map(Some),
+        (false, true) => DemoState::read(data_dir).map(Some),
         (false, false) => Err(ConfigError::Set(format!(
             "{} is not empty: add --keep to go on with the demo in it, name another directory with --data-dir, or delete it",
             data_dir.display()

@@ -1,8 +1,8 @@
-//! `leadmesh import`: the rows of a CSV file as leads.
+//! `leadmesh import`: submits the rows of a CSV file as leads.
 //!
-//! Whatever stops it, the same command goes on where it stopped: a row without a receipt is sent again under the same
-//! idempotency key, so that the server answers with the first receipt. And when the file was corrected, the same command submits
-//! what is new in it.
+//! An interrupted import continues when the same command runs again: a row without a receipt is sent again under the same
+//! idempotency key, and the server answers with the first receipt. After a correction of the file, the same command submits
+//! the changed rows.
 
 mod keys;
 mod receipts;
@@ -53,8 +53,7 @@ pub(super) struct Arguments {
     test: bool,
 }
 
-/// Imports what has no receipt yet. The exit code is 1 if there are rows that could not be submitted as they are, this time or
-/// before.
+/// Imports the rows without a receipt. The exit code is 1 if there are rows that could not be submitted, now or before.
 pub(super) async fn import(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let file = &arguments.file;
     let key = arguments.key.filter(|key| !key.trim().is_empty()).ok_or_else(no_key)?;
@@ -99,19 +98,19 @@ fn no_key() -> ConfigError {
 }
 
 fn again(rows: u64) -> String {
-    format!("stopped after {rows} rows; the same command goes on from there")
+    format!("stopped after {rows} rows; the same command continues there")
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> ConfigError {
     ConfigError::Set(format!("cannot read {}: {error}; name a CSV file", file.display()))
 }
 
-/// Beside the file: `leads.csv` has `leads.receipts.csv`.
+/// `leads.csv` has `leads.receipts.csv` beside it.
 fn receipts_path(file: &Path) -> PathBuf {
     file.with_extension("receipts.csv")
 }
 
-/// By bytes: to count the rows first would read the file once more.
+/// By bytes: counting the rows first would read the file once more.
 fn progress(file: &Path) -> anyhow::Result<ProgressBar> {
     let bar = ProgressBar::new(std::fs::metadata(file)?.len());
     bar.set_style(ProgressStyle::with_template(

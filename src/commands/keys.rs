@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::account::{open, require_data};
 use super::{explained, logs};
-use leadmesh_core::app::not_connected;
+use leadmesh_core::app::connection_error;
 use leadmesh_core::clock::Clock;
 use leadmesh_core::config::{Config, ConfigError, Settings};
 use leadmesh_core::crypto::{Vault, master_key};
@@ -51,13 +51,13 @@ async fn rewrap(settings: Settings, out: &mut impl Write) -> anyhow::Result<()> 
     };
     let db = Db::connect(&config.database_url, config.settings.database_connections)
         .await
-        .map_err(|error| not_connected(&error))?;
+        .map_err(|error| connection_error(&error))?;
     let (vault, previous) = (Vault::new(&config.master_key), Vault::new(previous));
-    // Servers say by the database's clock that they run.
+    // Servers announce themselves by the database's clock.
     let clock = Clock::system();
     time::begin(&db, &clock)
         .await
-        .context("cannot look at the database's clock")?;
+        .context("cannot read the database's clock")?;
     let count = master_key::rewrap(&db, &clock, &vault, &previous).await?;
     writeln!(
         out,

@@ -13,7 +13,7 @@ use leadmesh_core::config::traces::LogOutcomes;
 use leadmesh_core::config::{ConfigError, LogFormat, Settings};
 use leadmesh_core::outcomes;
 
-/// Libraries that see payloads, passwords or rows, and write them out below the level of warnings. No setting changes that.
+/// Libraries that see payloads, passwords or rows, and log them below the level of warnings. No setting changes that.
 const DISCREET: [&str; 13] = [
     "async_graphql",
     "h2",
@@ -30,7 +30,6 @@ const DISCREET: [&str; 13] = [
     "tungstenite",
 ];
 
-/// Starts the log of this process; once.
 pub(super) fn start(directives: &str, format: LogFormat) -> Result<(), ConfigError> {
     install(vec![lines(directives, format, LogOutcomes::Off)?])
 }
@@ -45,7 +44,7 @@ pub(super) fn start_serving(settings: &Settings) -> Result<Option<Export>, Confi
 
 fn install(layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>) -> Result<(), ConfigError> {
     let started = registry().with(layers).try_init();
-    started.map_err(|_started_before| ConfigError::Set("the log was started twice: this is a fault of Leadmesh".into()))
+    started.map_err(|_started_before| ConfigError::Set("the log was started twice: this is a bug in Leadmesh".into()))
 }
 
 fn lines(
@@ -83,13 +82,13 @@ pub fn filter<S: 'static>(directives: &str) -> Result<impl Filter<S> + Send + Sy
 }
 
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
-    // Levels are ordered by how much they say.
+    // Levels are ordered by verbosity.
     *metadata.level() <= Level::WARN || !is_discreet(metadata.target())
 }
 
 fn is_discreet(target: &str) -> bool {
     let room = target.split("::").next().unwrap_or_default();
-    // Such as sqlx_core; and sea_orm_migration, which tells of every look at the schema.
+    // Such as sqlx_core, and sea_orm_migration, which logs every query of the schema.
     let is_of = |name: &&str| {
         let rest = room.strip_prefix(*name);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))

@@ -5,12 +5,12 @@ use std::io::Write;
 use anyhow::Context;
 
 use super::logs;
-use leadmesh_core::app::not_connected;
+use leadmesh_core::app::connection_error;
 use leadmesh_core::config::{self, Settings};
 use leadmesh_core::database::Db;
-use leadmesh_core::database::only_server::NoServer;
+use leadmesh_core::database::server_lock::NoServerLock;
 
-/// Brings the schema up to date. Of the settings it needs no more than the database.
+/// Brings the schema up to date. Reads no setting but the database's.
 pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
     logs::start(&settings.log, settings.log_format)?;
     let url = config::database_url(settings)?;
@@ -19,11 +19,11 @@ pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow
     }
     let db = Db::connect(&url, settings.database_connections)
         .await
-        .map_err(|error| not_connected(&error))?;
-    // Others that bring it up to date at this moment are waited for, and then there is nothing to do.
+        .map_err(|error| connection_error(&error))?;
+    // Waits for a concurrent migration; then nothing is left to do.
     let _no_server = match db.pending_migrations().await? {
         0 => None,
-        _ => Some(NoServer::of(&url)?),
+        _ => Some(NoServerLock::of(&url)?),
     };
     let made = db.migrate().await.context("cannot bring the schema up to date")?;
     match made {

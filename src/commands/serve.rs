@@ -9,11 +9,10 @@ use crate::descriptors;
 use crate::server::{Role, Server};
 use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
-use leadmesh_core::config::store_address::shown;
-use leadmesh_core::config::{Config, ConfigError, Settings};
-use leadmesh_core::database::only_server::OnlyServer;
+use leadmesh_core::config::{Config, ConfigError, Settings, store_address};
+use leadmesh_core::database::server_lock::ServerLock;
 
-/// Serves until a signal, then stops in order; a second signal ends it at once.
+/// Serves until a signal, then stops in order; a second signal ends the process immediately.
 pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> {
     let export = logs::start_serving(&settings)?;
     descriptors::raise();
@@ -23,7 +22,7 @@ pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> 
         () = signals.next() => return Ok(()),
     };
     signals.next().await;
-    tracing::info!("stopping: finishing what is under way; a second signal ends it at once");
+    tracing::info!("stopping: finishing running work; a second signal stops immediately");
     stop(server, &mut signals).await?;
     if let Some(export) = export {
         tokio::select! {
@@ -38,7 +37,7 @@ pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> 
 pub(super) async fn stop(server: Server, signals: &mut Signals) -> anyhow::Result<()> {
     tokio::select! {
         () = server.stop() => {}
-        () = signals.next() => bail!("ended at once: what was under way will be done again"),
+        () = signals.next() => bail!("stopped immediately: unfinished work will be done again"),
     }
     tracing::info!("stopped");
     Ok(())
@@ -47,15 +46,15 @@ pub(super) async fn stop(server: Server, signals: &mut Signals) -> anyhow::Resul
 async fn start(settings: Settings, role: Role) -> anyhow::Result<Server> {
     let (listener, settings) = listen(settings).await?;
     let config = Config::new(settings)?;
-    // Before anything is read or changed: a start that is refused leaves the running server's database as it is.
-    let only = OnlyServer::of(&config.database_url)?;
+    // Before anything is changed: a refused start must not touch the running server's database.
+    let only = ServerLock::of(&config.database_url)?;
     let app = App::open_to_serve(config, Clock::system(), &only).await?;
     let server = Server::start(&app, role, listener, only).await?;
     announce(&app.config, role, &server);
     Ok(server)
 }
 
-/// Takes the address. The settings then name the port that it became, when they had asked for any.
+/// Takes the address. The settings then name the actual port where they asked for any.
 pub(super) async fn listen(mut settings: Settings) -> Result<(TcpListener, Settings), ConfigError> {
     let refused = |error: std::io::Error| {
         let advice = "set LEADMESH_LISTEN (--listen) to an address of this machine and a free port";
@@ -72,20 +71,19 @@ fn announce(config: &Config, role: Role, server: &Server) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         mode = mode(config),
-        database = shown(&config.database_url),
-        redis = redis.map_or_else(|| "none".to_owned(), shown),
+        database = store_address::display(&config.database_url),
+        redis = redis.map_or_else(|| "none".to_owned(), store_address::display),
         listen = %server.address(),
         graphiql,
         "ready"
     );
     if redis.is_none() && !config.is_embedded() {
         tracing::warn!(
-            "PostgreSQL without Redis: set REDIS_URL before a second process is started, or they will not tell each other what happens"
+            "PostgreSQL without Redis: set REDIS_URL before a second process is started, or they will not notify each other of events"
         );
     }
 }
 
-/// In words.
 pub(super) fn mode(config: &Config) -> &'static str {
     if config.is_embedded() { "embedded" } else { "server" }
 }

@@ -1,15 +1,14 @@
-//! What tells this process to stop.
+//! Signals that stop this process.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT, which do nothing by themselves from when this is made.
+/// SIGTERM and SIGINT, which no longer end the process by themselves.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// Listens from now on.
     pub(super) fn listen() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -17,7 +16,7 @@ impl Signals {
         })
     }
 
-    /// The next of them; none that came since the last is missed.
+    /// Waits for the next signal; none since the last is missed.
     pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

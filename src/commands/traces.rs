@@ -1,6 +1,6 @@
 //! Exports spans by OpenTelemetry, as OTLP over HTTP (protobuf).
 //!
-//! Nobody waits for a collector: spans queue up in a bounded place, one task sends them, and what does not fit or is not taken is
+//! Nothing waits for a collector: spans queue in bounded memory, one task sends them, and what does not fit or is not taken is
 //! dropped and counted.
 
 use std::time::Duration;

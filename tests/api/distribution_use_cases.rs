@@ -123,7 +123,7 @@ fn new_partner(name: &str) -> NewPartner {
 #[track_caller]
 fn broken<T: std::fmt::Debug>(result: Result<T, Error>) -> Vec<(UserErrorCode, String)> {
     match result {
-        Err(Error::Broken(broken)) => broken.iter().map(|rule| (rule.code, rule.path.join("."))).collect(),
+        Err(Error::User(broken)) => broken.iter().map(|rule| (rule.code, rule.path.join("."))).collect(),
         other => panic!("no rule was broken: {other:?}"),
     }
 }

@@ -195,7 +195,7 @@ fn condition(field: &str, operator: &str, value: &Value) -> Rule {
 /// What was refused: codes and paths.
 fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> Vec<(UserErrorCode, String)> {
     match result {
-        Err(Error::Broken(broken)) => broken
+        Err(Error::User(broken)) => broken
             .into_iter()
             .map(|rule| (rule.code, rule.path.join(".")))
             .collect(),

@@ -25,7 +25,7 @@ enum Right {
     /// People and keys of the account that the thing belongs to.
     Own,
     /// The same, and the account that it is shared with, also after the end of their connection.
-    Sides,
+    BothAccounts,
     /// The same, until that end.
     Connected,
     /// Every account, by the identifier of an account, which is no secret.
@@ -55,7 +55,7 @@ const RIGHTS: &[(Right, &str)] = &[
         updatePortalUser updateSource updateStep updateUserRole",
     ),
     (
-        Right::Sides,
+        Right::BothAccounts,
         "connection connections diagnoseConnection invitation invitations markConnectionReviewed submission submissions
         updateConnection",
     ),

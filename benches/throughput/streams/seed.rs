@@ -6,7 +6,7 @@ use entity::profile::Strategy;
 use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
 use leadmesh_core::identity::caller::Caller;
-use leadmesh_core::identity::mailbox;
+use leadmesh_core::identity::mail_queue;
 use leadmesh_core::identity::password_reset::{self, NewPassword};
 use leadmesh_core::identity::portal_users::{self, InvitePortalUser, PortalAccess};
 use leadmesh_core::identity::tokens::Scope;
@@ -83,10 +83,10 @@ async fn visitor(app: &App, owner: &Caller, partner: PartnerId) -> anyhow::Resul
 /// The token in the only mail that waits.
 async fn mailed(app: &App) -> anyhow::Result<String> {
     let mut token = None;
-    for (mail, body) in mailbox::claim_due(app).await? {
+    for (mail, body) in mail_queue::claim_due(app).await? {
         let link = body.text.lines().find_map(|line| line.split_once("?token="));
         token = link.map(|(_, token)| token.to_owned());
-        mailbox::finish(app, &mail, Ok(())).await?;
+        mail_queue::finish(app, &mail, Ok(())).await?;
     }
     token.context("no mail to a portal user")
 }

@@ -1,9 +1,8 @@
-//! The one place where time comes from, and identifiers with it.
+//! The only source of time and identifiers.
 //!
-//! Processes that share a database share its clock: what one writes as due or leased, another compares. Each measures how far the
-//! database's clock is from its own monotonic one, and goes by the database's. The machine's own clock, which may be wrong and
-//! may be set while the process runs, then counts for nothing. Embedded there is one process, and the machine's clock is the
-//! only one.
+//! Processes that share a database use its clock, because they compare due times and leases that others wrote. Each process
+//! measures the offset between the database's clock and its own monotonic clock. The machine's wall clock, which may be wrong or
+//! set while the process runs, is used in embedded mode only, where there is one process.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +11,7 @@ use std::time::Instant;
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 use uuid::{ContextV7, Timestamp, Uuid};
 
-/// The current time: the database's where one is followed, else the machine's, or as a test has set it.
+/// The current time: the database's where one is followed, else the machine's, or the time that a test has set.
 #[derive(Clone, Debug)]
 pub struct Clock {
     source: Source,
@@ -28,37 +27,34 @@ enum Source {
 
 #[derive(Debug)]
 struct Running {
-    /// What the database's clock is measured against: it never jumps.
+    /// Never jumps.
     began: Instant,
-    /// Microseconds by which tests move what the machine's clock shows.
+    /// Microseconds by which tests move the machine's clock.
     moved: AtomicI64,
     followed: AtomicBool,
     /// The database's time in microseconds since 1970, at `began`.
     database: AtomicI64,
-    /// Microseconds by which the machine's clock was ahead of the database's when they were last compared.
+    /// Microseconds by which the machine's clock was ahead of the database's at the last comparison.
     ahead: AtomicI64,
-    /// Held while a measurement is taken in.
+    /// Held while a sample is taken in.
     measuring: Mutex<()>,
 }
 
 /// One look at the database's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// Before it was asked.
     pub asked: Instant,
-    /// After it had answered.
     pub answered: Instant,
-    /// What it showed at some moment between the two.
+    /// The database's time at some moment between the two.
     pub showed: DateTime<Utc>,
 }
 
 impl Clock {
-    /// The system's clock.
     pub fn system() -> Self {
         Self::system_ahead_by(Duration::zero())
     }
 
-    /// The clock of a machine that is ahead of the others by so much, for tests.
+    /// For tests: the clock of a machine that is ahead of the others.
     pub fn system_ahead_by(moved: Duration) -> Self {
         Self::of(Source::Running(Arc::new(Running {
             began: Instant::now(),
@@ -70,7 +66,7 @@ impl Clock {
         })))
     }
 
-    /// A clock that stands still until it is moved. For the tests that use it, it is the database's.
+    /// For tests: a clock that stands until it is moved. It counts as the database's.
     pub fn standing_at(time: DateTime<Utc>) -> Self {
         Self::of(Source::Standing(Arc::new(AtomicI64::new(time.timestamp_micros()))))
     }
@@ -91,7 +87,7 @@ impl Clock {
         moved.fetch_add(micros(by), Ordering::SeqCst);
     }
 
-    /// Now, in whole microseconds: what every database keeps.
+    /// Now, in whole microseconds, which every database stores.
     pub fn now(&self) -> DateTime<Utc> {
         match &self.source {
             Source::Standing(set) => of_micros(set.load(Ordering::SeqCst)),
@@ -99,20 +95,20 @@ impl Clock {
         }
     }
 
-    /// Whether it is to be compared with the database's clock: not one that stands.
+    /// Whether the clock is to be compared with the database's.
     pub fn runs(&self) -> bool {
         matches!(self.source, Source::Running(_))
     }
 
-    /// Follows the database's clock from now on, as that sample says. What is known already is changed by no more than the sample
-    /// demands: a slow answer, which tells little, changes little, and no answer sets the time back for its slowness.
+    /// Follows the database's clock from now on. A sample changes what is known by no more than it proves: a slow answer, which
+    /// proves little, changes little, and never sets the time back.
     pub fn follow(&self, sample: Sample) {
         if let Source::Running(running) = &self.source {
             running.follow(sample);
         }
     }
 
-    /// By how much this machine's clock was ahead of the database's when they were last compared; negative when it was behind.
+    /// By how much the machine's clock was ahead of the database's at the last comparison; negative when behind.
     pub fn ahead(&self) -> Duration {
         match &self.source {
             Source::Standing(_) => Duration::zero(),
@@ -120,7 +116,7 @@ impl Clock {
         }
     }
 
-    /// A new identifier that sorts after all that this clock has given before in the same or an earlier millisecond.
+    /// A new identifier. It sorts after all that this clock has given in the same or an earlier millisecond.
     pub fn id<T: From<Uuid>>(&self) -> T {
         let now = self.now();
         let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
@@ -142,7 +138,6 @@ impl Running {
         of_micros(database.saturating_add(self.since(Instant::now())))
     }
 
-    /// What the machine's clock shows.
     fn machine(&self) -> DateTime<Utc> {
         (system_now() + Duration::microseconds(self.moved.load(Ordering::SeqCst))).trunc_subsecs(6)
     }
@@ -150,7 +145,7 @@ impl Running {
     fn follow(&self, sample: Sample) {
         let _one_at_a_time = self.measuring.lock().unwrap_or_else(PoisonError::into_inner);
         let showed = sample.showed.timestamp_micros();
-        // It showed that time at the latest when it answered, and at the earliest when it was asked.
+        // The database read its clock between the request and its answer.
         let (least, most) = (
             showed.saturating_sub(self.since(sample.answered)),
             showed.saturating_sub(self.since(sample.asked)),
@@ -166,7 +161,6 @@ impl Running {
         self.ahead.store(ahead.unwrap_or(i64::MAX), Ordering::SeqCst);
     }
 
-    /// Microseconds from the beginning until then.
     fn since(&self, moment: Instant) -> i64 {
         i64::try_from(moment.saturating_duration_since(self.began).as_micros()).unwrap_or(i64::MAX)
     }

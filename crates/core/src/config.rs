@@ -1,4 +1,4 @@
-//! Settings: from flags, the environment and an optional `.env`, parsed once and checked with messages that say what to set.
+//! Settings from flags, the environment and an optional `.env`: parsed once, and checked with messages that say what to set.
 
 mod mail;
 pub mod origins;
@@ -168,22 +168,15 @@ pub enum ProofOfAddress {
 /// Settings that cannot be used, with what to set instead.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A value is missing or not of its form.
     #[error("{0}")]
     Set(String),
-    /// The data directory cannot be used.
     #[error(
         "cannot use the data directory {path}: {source}; set LEADMESH_DATA_DIR to a directory that this user can write"
     )]
-    DataDir {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    DataDir { path: PathBuf, source: std::io::Error },
 }
 
-/// A 32-byte secret; not shown by `Debug`.
+/// Not shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub [u8; 32]);
 
@@ -196,26 +189,20 @@ impl std::fmt::Debug for Secret {
 /// The settings, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// As given.
     pub settings: Settings,
     /// Without a slash at the end.
     pub public_url: String,
     /// `postgres://…` or `sqlite://…`.
     pub database_url: String,
-    /// Seals every account's keys.
     pub master_key: Secret,
-    /// The one before.
     pub previous_master_key: Option<Secret>,
-    /// Signs access tokens.
     pub token_secret: Secret,
-    /// Sends the instance's own mails.
     pub mail: Option<MailServer>,
-    /// Whose pages may read answers.
     pub origins: Origins,
 }
 
 impl Config {
-    /// Checks the settings; in embedded mode makes the data directory and the keys that are missing.
+    /// Checks the settings; in embedded mode makes the data directory and missing keys.
     pub fn new(settings: Settings) -> Result<Self, ConfigError> {
         let database_url = database_url(&settings)?;
         let embedded = database_url.starts_with("sqlite:");
@@ -254,8 +241,8 @@ impl Config {
         })
     }
 
-    /// The name that this server gives itself to mail servers; none where it has no domain name. The host name of the machine
-    /// is never used: it would tell strangers how the inside of the operator's network is named.
+    /// The name in EHLO; none where this server has no domain name. The machine's host name is never used: it would tell
+    /// strangers how the operator's network is named.
     pub fn ehlo_name(&self) -> Option<String> {
         let of_public_url = || match url::Url::parse(&self.public_url).ok()?.host()?.to_owned() {
             url::Host::Domain(name) if name.contains('.') => Some(name),
@@ -264,7 +251,6 @@ impl Config {
         self.settings.ehlo_name.clone().or_else(of_public_url)
     }
 
-    /// What queries by address ask of it.
     pub fn address_proof(&self) -> AddressProof {
         if self.requires_proof() {
             AddressProof::Required
@@ -281,13 +267,13 @@ impl Config {
         }
     }
 
-    /// Whether it runs on `SQLite`.
+    /// Whether the database is `SQLite`.
     pub fn is_embedded(&self) -> bool {
         self.database_url.starts_with("sqlite:")
     }
 }
 
-/// Where the database is; looks at no other setting.
+/// Reads no other setting.
 pub fn database_url(settings: &Settings) -> Result<String, ConfigError> {
     match &settings.database_url {
         None => Ok(sqlite_url(&settings.data_dir)),
@@ -305,7 +291,7 @@ fn sqlite_url(data_dir: &Path) -> String {
 fn checked_public_url(text: &str) -> Result<String, ConfigError> {
     match url::Url::parse(text) {
         Ok(url) if !url.username().is_empty() || url.password().is_some() => Err(ConfigError::Set(
-            "LEADMESH_PUBLIC_URL must have no user and no password: it stands in links that strangers get".to_owned(),
+            "LEADMESH_PUBLIC_URL must have no user and no password: it is part of links in emails".to_owned(),
         )),
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() => {
             Ok(text.trim_end_matches('/').to_owned())
@@ -321,10 +307,10 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_invalid| advice.to_owned())
 }
 
-/// A network, or an address alone.
+/// A network or a single address.
 fn parse_network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
-    let advice = || format!("{text:?} is no network: write it as 10.0.0.0/8, or one address as 10.0.0.5");
+    let advice = || format!("{text:?} is not a network: write it as 10.0.0.0/8, or one address as 10.0.0.5");
     text.parse()
         .or_else(|_invalid| text.parse::<IpAddr>().map(IpNet::from))
         .map_err(|_invalid| advice())
@@ -335,7 +321,7 @@ fn parse_metrics_listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_invalid| advice.to_owned())
 }
 
-/// A domain name as it may stand in EHLO (RFC 5321, section 4.1.2); names outside ASCII become their ASCII form.
+/// A domain name for EHLO (RFC 5321, section 4.1.2); names outside ASCII become their ASCII form.
 fn parse_domain(text: &str) -> Result<String, String> {
     match url::Host::parse(text) {
         Ok(url::Host::Domain(name)) if name.len() <= 253 => Ok(name),
@@ -343,7 +329,6 @@ fn parse_domain(text: &str) -> Result<String, String> {
     }
 }
 
-/// FREE or PAID, in any case.
 pub fn parse_plan(text: &str) -> Result<Plan, String> {
     match text.to_uppercase().as_str() {
         "FREE" => Ok(Plan::Free),
@@ -372,7 +357,7 @@ pub fn make_data_dir(data_dir: &Path) -> Result<(), ConfigError> {
     })
 }
 
-/// A secret that the data directory keeps; made at the first start.
+/// A secret in the data directory; made at the first start.
 fn kept_secret(data_dir: &Path, file: &str) -> Result<Secret, ConfigError> {
     let failed = |source| ConfigError::DataDir {
         path: data_dir.to_owned(),
@@ -391,7 +376,7 @@ fn kept_secret(data_dir: &Path, file: &str) -> Result<Secret, ConfigError> {
     }
 }
 
-/// `create_new` so that of two processes at their first start one fails rather than replaces the other's key.
+/// `create_new` so that of two processes at their first start one fails instead of replacing the other's key.
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;

@@ -25,7 +25,7 @@ use crate::config::Secret;
 
 const NONCE: usize = 24;
 const KEY_ID: usize = 16;
-/// How long another process may go on sealing with a key after it was rotated; it can be opened for ever.
+/// How long another process may go on sealing with a key after it was rotated. Rotated keys open for ever.
 const FRESH: Duration = Duration::from_secs(30);
 const CHECK: &str = "leadmesh master key";
 
@@ -33,12 +33,11 @@ const CHECK: &str = "leadmesh master key";
 #[derive(Clone)]
 pub struct Vault {
     master: MasterKey,
-    /// Opens, too, and seals nothing: while the operator moves from one master key to another.
+    /// Opens and seals nothing: while the operator moves from one master key to another.
     other: Option<MasterKey>,
     cache: moka::future::Cache<Option<AccountId>, Arc<Keys>>,
 }
 
-/// A key of the operator's.
 #[derive(Clone)]
 struct MasterKey {
     cipher: XChaCha20Poly1305,
@@ -54,13 +53,21 @@ impl MasterKey {
     }
 }
 
-/// Names a master key without telling anything of it: half of a SHA-256 hash, under a prefix of its own.
+/// Names a master key without revealing it: half of a SHA-256 hash, under a prefix of its own.
 fn fingerprint(secret: &Secret) -> String {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     context.update(b"leadmesh master key fingerprint");
     context.update(&secret.0);
     let hash = context.finish();
     STANDARD_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default())
+}
+
+/// A sealed value with the owner and the place that it was sealed for.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed<'a> {
+    pub owner: Option<AccountId>,
+    pub place: &'a str,
+    pub text: &'a str,
 }
 
 /// The keys of one account, or of the instance.
@@ -72,7 +79,6 @@ pub struct Keys {
 }
 
 impl Vault {
-    /// A vault under that master key.
     pub fn new(master: &Secret) -> Self {
         let cache = moka::future::Cache::builder()
             .max_capacity(10_000)
@@ -85,7 +91,7 @@ impl Vault {
         }
     }
 
-    /// The same, opening also what is under another master key: the one before, or the one to come.
+    /// Opens also what is under another master key: the previous or the next one.
     #[must_use]
     pub fn opening_also(self, other: Option<&Secret>) -> Self {
         Self {
@@ -94,12 +100,12 @@ impl Vault {
         }
     }
 
-    /// A sealed constant, kept in the database to tell a wrong master key at the start.
+    /// A sealed constant, stored to recognize a wrong master key at the start.
     pub fn check_value(&self) -> anyhow::Result<String> {
         Ok(STANDARD_NO_PAD.encode(encrypt(&self.master.cipher, CHECK.as_bytes(), CHECK.as_bytes())?))
     }
 
-    /// Whether the constant was sealed under this master key, or the other one that opens.
+    /// Whether the constant was sealed under a master key that opens.
     pub fn is_check_value(&self, value: &str) -> bool {
         STANDARD_NO_PAD
             .decode(value)
@@ -125,7 +131,7 @@ impl Vault {
         }
     }
 
-    /// The keys of an account (or, with none, of the instance), made when there are none yet.
+    /// The keys of an account, or of the instance; made when there are none yet.
     pub async fn keys(
         &self,
         db: &impl ConnectionTrait,
@@ -138,7 +144,7 @@ impl Vault {
         self.reload(db, clock, owner).await
     }
 
-    /// The keys as they are in the database now: for a value sealed with a key that the cached ones lack.
+    /// Reads the keys from the database: for a value sealed with a key that the cached ones lack.
     pub async fn reload(
         &self,
         db: &impl ConnectionTrait,
@@ -156,7 +162,16 @@ impl Vault {
         Ok(keys)
     }
 
-    /// Makes the first key of a purpose. Two processes may try at once: the loser's is not kept.
+    /// Opens a value that may be sealed with a key newer than the cached ones.
+    pub async fn open(&self, db: &impl ConnectionTrait, clock: &Clock, value: Sealed<'_>) -> anyhow::Result<Vec<u8>> {
+        let Sealed { owner, place, text } = value;
+        match self.keys(db, clock, owner).await?.open(place, text) {
+            Err(OpenError::UnknownKey) => Ok(self.reload(db, clock, owner).await?.open(place, text)?),
+            opened => Ok(opened?),
+        }
+    }
+
+    /// Makes the first key of a purpose. Of two processes that try, one key is kept.
     async fn make(
         &self,
         db: &impl ConnectionTrait,
@@ -193,8 +208,8 @@ impl Vault {
         })
     }
 
-    /// The master key that the database's keys are under now: the other one, after they were moved to it while this process runs.
-    /// A key made under the one before could not be opened once that is left out.
+    /// The master key that the database's keys are under now: the other one, after they were moved to it while this process
+    /// runs. A key made under the previous one could not be opened once that is no longer set.
     async fn wrapping(&self, db: &impl ConnectionTrait) -> anyhow::Result<&MasterKey> {
         let Some(other) = &self.other else {
             return Ok(&self.master);
@@ -206,12 +221,11 @@ impl Vault {
         Ok(if is_under_other { other } else { &self.master })
     }
 
-    /// Whether this vault opens a data key.
     pub fn opens(&self, row: &account_key::Model) -> bool {
         self.unseal(&row.wrapped, &wrap_context(row.id, row.account_id)).is_ok()
     }
 
-    /// Gives an owner a new key to seal with, in the caller's transaction; the ones before still open.
+    /// Gives an owner a new key to seal with; earlier keys still open.
     pub async fn rotate(
         &self,
         tx: &DatabaseTransaction,
@@ -226,7 +240,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Forgets the keys that were loaded of an owner; after the commit of a change.
+    /// Drops cached keys; after the commit of a change.
     pub async fn forget(&self, owner: Option<AccountId>) {
         self.cache.invalidate(&owner).await;
     }
@@ -284,13 +298,12 @@ impl std::fmt::Debug for Vault {
     }
 }
 
-/// A sealed value that these keys do not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Its key is not among these: they may be older than it.
+    /// The loaded keys may be older than the value's.
     #[error("the value is sealed with a key that is not loaded")]
     UnknownKey,
-    /// It was changed, or moved from elsewhere.
+    /// The value was changed, or moved from another place.
     #[error("the value does not open in this place")]
     Damaged,
 }
@@ -307,7 +320,6 @@ impl Keys {
         Ok(STANDARD_NO_PAD.encode(out))
     }
 
-    /// Opens a value that was sealed for that place.
     pub fn open(&self, place: &str, sealed: &str) -> Result<Vec<u8>, OpenError> {
         let bytes = STANDARD_NO_PAD
             .decode(sealed)
@@ -346,7 +358,7 @@ fn wrap_context(id: Uuid, owner: Option<AccountId>) -> Vec<u8> {
     format!("key|{id}|{}", owner.map(|owner| owner.to_string()).unwrap_or_default()).into_bytes()
 }
 
-/// Nonce and ciphertext. Nonces are random: 192 bits never meet.
+/// Nonce and ciphertext. Random nonces of 192 bits never repeat.
 fn encrypt(cipher: &XChaCha20Poly1305, plain: &[u8], context: &[u8]) -> anyhow::Result<Vec<u8>> {
     let nonce: [u8; NONCE] = rand::random();
     let sealed = cipher

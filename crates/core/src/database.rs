@@ -1,16 +1,17 @@
-//! Connections: for `PostgreSQL` a pool for each kind of work; for `SQLite` one writer and several readers.
+//! Connections: on `PostgreSQL` a pool for each workload; on `SQLite` one writer and several readers.
 
-mod abandoned;
 mod connection;
+mod dropped_transactions;
 mod explain;
-mod figures;
-mod held;
-mod members;
-pub mod only_server;
+mod planner_statistics;
+mod pool_connections;
+mod pool_permit;
 mod pools;
 mod schema;
+pub mod server_lock;
 pub mod time;
 mod transaction;
+mod transaction_times;
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -21,25 +22,25 @@ use uuid::Uuid;
 use self::connection::Repeats;
 pub use self::connection::{Connection, PoolUse};
 pub use self::explain::explain;
-pub use self::held::HeldTimes;
 use self::pools::{Kind, Pools};
 pub use self::transaction::Transaction;
+pub use self::transaction_times::TransactionTimes;
 use crate::fair::Share;
 
-/// The kinds of work that have connections of their own.
+/// Kinds of work with connections of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// Requests, and whatever is none of the others.
+pub enum Workload {
+    /// Requests, and work without connections of its own.
     Requests,
-    /// Storing submitted leads, and what is read for that.
+    /// Storing submitted leads, and reading for it.
     Intake,
-    /// Claiming deliveries and recording what became of them.
+    /// Claiming deliveries and recording their outcomes.
     Worker,
     /// Renewing the worker's lease.
     Lease,
 }
 
-impl Lane {
+impl Workload {
     fn name(self) -> &'static str {
         match self {
             Self::Requests => "requests",
@@ -50,19 +51,19 @@ impl Lane {
     }
 }
 
-/// The database, by the connections of one lane. Cheap to clone.
+/// The database, through the connections of one workload. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Db(Arc<Way>);
+pub struct Db(Arc<DbInner>);
 
 #[derive(Debug)]
-struct Way {
+struct DbInner {
     pools: Arc<Pools>,
     read: Connection,
     write: Connection,
-    lane: Lane,
+    workload: Workload,
 }
 
-/// What an account may use of the connections for requests.
+/// An account's shares of the connections for requests.
 #[derive(Default)]
 struct Shares {
     read: Option<Arc<Share>>,
@@ -70,8 +71,7 @@ struct Shares {
 }
 
 impl Db {
-    /// Connects to `postgres://…` or `sqlite://…`, with at most so many connections of this process; the `SQLite` file is made if
-    /// absent.
+    /// Connects to `postgres://…` or `sqlite://…`; `connections` bounds those of this process. A missing `SQLite` file is made.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, DbErr> {
         let pools = if url.starts_with("sqlite:") {
             Pools::sqlite(url, connections).await?
@@ -79,32 +79,31 @@ impl Db {
             Pools::postgres(url, connections).await?
         };
         let pools = Arc::new(pools);
-        Ok(Self::by(&pools, Lane::Requests, Shares::default()))
+        Ok(Self::by(&pools, Workload::Requests, Shares::default()))
     }
 
-    fn by(pools: &Arc<Pools>, lane: Lane, shares: Shares) -> Self {
-        let kind: &Kind = match lane {
-            Lane::Requests => &pools.requests,
-            Lane::Intake => &pools.intake,
-            Lane::Worker => &pools.worker,
-            Lane::Lease => &pools.lease,
+    fn by(pools: &Arc<Pools>, workload: Workload, shares: Shares) -> Self {
+        let kind: &Kind = match workload {
+            Workload::Requests => &pools.requests,
+            Workload::Intake => &pools.intake,
+            Workload::Worker => &pools.worker,
+            Workload::Lease => &pools.lease,
         };
-        Self(Arc::new(Way {
+        Self(Arc::new(DbInner {
             read: Connection::new(kind.read.clone(), shares.read, Repeats::Yes),
             write: Connection::new(kind.write.clone(), shares.write, Repeats::No),
             pools: pools.clone(),
-            lane,
+            workload,
         }))
     }
 
-    /// The same database by the connections of that lane.
     #[must_use]
-    pub fn by_lane(&self, lane: Lane) -> Self {
-        Self::by(&self.0.pools, lane, Shares::default())
+    pub fn for_workload(&self, workload: Workload) -> Self {
+        Self::by(&self.0.pools, workload, Shares::default())
     }
 
-    /// The same database by the connections for requests, of which this account (or another owner) gets no more than its share:
-    /// beyond it statements wait, and fail with [`Shortage::Share`](crate::error::Shortage) where that takes too long.
+    /// The connections for requests, of which this owner gets no more than its share: beyond it statements wait, and then fail
+    /// with [`Shortage::Share`](crate::error::Shortage).
     #[must_use]
     pub fn for_account(&self, owner: Uuid) -> Self {
         let pools = &self.0.pools;
@@ -112,63 +111,60 @@ impl Db {
             read: Some(pools.reading.of(owner)),
             write: Some(pools.writing.of(owner)),
         };
-        Self::by(pools, Lane::Requests, shares)
+        Self::by(pools, Workload::Requests, shares)
     }
 
-    /// For statements that only read: one may be run again when its connection was lost.
+    /// For statements that only read: they may be repeated when their connection was lost.
     pub fn read(&self) -> &Connection {
         &self.0.read
     }
 
-    /// For single statements that write. One that has begun goes on to its end, also where nobody waits for it any more.
+    /// For single statements that write. One that has begun ends, also when its caller is gone.
     pub fn write(&self) -> &Connection {
         &self.0.write
     }
 
-    /// Begins a transaction that writes. May be dropped at any moment: no connection is left in a transaction. How long it is held is
-    /// measured, by the lane; of a long one the log tells where it was begun.
+    /// Begins a transaction that writes. It may be dropped at any moment: no connection is left in a transaction. Its duration
+    /// is measured by workload, and the log names where a long one was begun.
     #[track_caller]
     pub fn begin(&self) -> impl Future<Output = Result<Transaction, DbErr>> + Send + use<> {
         let begun = Location::caller();
-        let (way, work) = (self.0.clone(), self.0.lane.name());
+        let (inner, work) = (self.0.clone(), self.0.workload.name());
         async move {
-            let hold = move |times: &HeldTimes| times.begin(work, begun);
-            way.write.begin(&way.pools.held, hold).await
+            let hold = move |times: &TransactionTimes| times.begin(work, begun);
+            inner.write.begin(&inner.pools.held, hold).await
         }
     }
 
-    /// How long writing transactions of this process are held.
-    pub fn held(&self) -> HeldTimes {
+    pub fn transaction_times(&self) -> TransactionTimes {
         self.0.pools.held.clone()
     }
 
-    /// Which of the two it is.
     pub fn is_postgres(&self) -> bool {
         self.0.write.get_database_backend() == DatabaseBackend::Postgres
     }
 
-    /// What the pools of this process are used for at the moment.
     pub fn pools(&self) -> Vec<PoolUse> {
         self.0.pools.now()
     }
 
-    /// Brings the schema up to date, and answers how many changes it lacked. Of several processes one does so, and the others wait.
+    /// Brings the schema up to date, and answers how many migrations were missing. Of several processes one migrates, and the
+    /// others wait.
     pub async fn migrate(&self) -> Result<usize, DbErr> {
         schema::bring_up_to_date(&self.0.pools.upkeep).await
     }
 
-    /// Changes that the schema still lacks.
     pub async fn pending_migrations(&self) -> Result<usize, DbErr> {
         schema::lacking(&self.0.pools.upkeep).await
     }
 
-    /// Brings the figures up to date by which `SQLite` plans statements; nothing on `PostgreSQL`, which does so by itself.
+    /// Updates the planner's statistics of `SQLite`; `PostgreSQL` does so by itself.
     pub async fn sample(&self) -> Result<(), DbErr> {
-        figures::sample(self.write()).await
+        planner_statistics::sample(self.write()).await
     }
 }
 
-/// The file of `sqlite://…`; none for other databases, and for one in memory.
+/// The file of `sqlite://…`; none for other databases and for one in memory.
 fn sqlite_file(url: &str) -> Option<&str> {
     let path = url.strip_prefix("sqlite:")?.trim_start_matches("//");
     let path = path.split('?').next()?;

@@ -1,19 +1,14 @@
-//! What a diagnosis is made of: looks, each with what was found and what to do about it.
+//! The checks of a diagnosis: what each found, and what to do.
 
-/// One look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// At what.
     pub name: &'static str,
-    /// Whether all is well there.
     pub passed: bool,
-    /// What was found.
     pub message: String,
-    /// What to do, where something is wrong.
+    /// What to do, if the check failed.
     pub remedy: Option<String>,
 }
 
-/// All is well there.
 pub fn passed(name: &'static str, message: impl Into<String>) -> Check {
     Check {
         name,
@@ -23,7 +18,6 @@ pub fn passed(name: &'static str, message: impl Into<String>) -> Check {
     }
 }
 
-/// Something is wrong there.
 pub fn failed(name: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Check {
     Check {
         name,

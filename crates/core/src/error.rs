@@ -1,4 +1,4 @@
-//! The one error of the use cases. What a client sees of it is decided at the edge.
+//! The error type of all use cases. The API decides what a client sees of it.
 
 use std::fmt;
 
@@ -67,19 +67,37 @@ pub enum UserErrorCode {
     Internal,
 }
 
-/// A rule of the business that an input broke; nothing was changed.
+/// A business rule that the input broke. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// Which rule.
+pub struct UserError {
     pub code: UserErrorCode,
-    /// What to do, for people.
     pub message: String,
-    /// Where in the input, from the outside in.
+    /// Segments of the input path, outermost first; empty for the whole input.
     pub path: Vec<String>,
 }
 
-impl Broken {
-    /// A broken rule at one place of the input, named by dots: `input.recipients.0`.
+/// A business rule that the input broke. Nothing was changed.
+#[async_graphql::Object]
+impl UserError {
+    /// Code of the rule. New codes may be added, so have a default branch.
+    async fn code(&self) -> UserErrorCode {
+        self.code
+    }
+
+    /// What is wrong and what to do, for people.
+    async fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Path in the arguments, outermost first, such as `["input", "recipients", "0"]`; null if the error concerns the
+    /// whole input.
+    async fn path(&self) -> Option<&[String]> {
+        Some(self.path.as_slice()).filter(|path| !path.is_empty())
+    }
+}
+
+impl UserError {
+    /// `path` separates its segments by dots: `input.recipients.0`.
     pub fn new(code: UserErrorCode, path: &str, message: impl Into<String>) -> Self {
         let path = path
             .split('.')
@@ -93,7 +111,7 @@ impl Broken {
         }
     }
 
-    /// The same, further inside: `prefix` (by dots) is put in front of the path.
+    /// Prepends `prefix` (separated by dots) to the path.
     #[must_use]
     pub fn within(mut self, prefix: &str) -> Self {
         let outer = prefix.split('.').filter(|part| !part.is_empty()).map(str::to_owned);
@@ -105,59 +123,59 @@ impl Broken {
 /// Why a use case did not do what was asked.
 #[derive(Debug)]
 pub enum Error {
-    /// No credentials, or not valid ones.
+    /// No credentials, or invalid ones.
     Unauthenticated(&'static str),
     /// The caller's role, scope or kind does not allow it.
     Forbidden(&'static str),
-    /// There is no such thing in the caller's reach; names the noun.
+    /// Nothing of that noun within the caller's reach.
     NotFound(&'static str),
-    /// The request itself makes no sense, before any business rule.
+    /// The request is malformed, before any business rule applies.
     BadInput(String),
-    /// Rules of the business that the input broke.
-    Broken(Vec<Broken>),
-    /// Too many tries; come back after so many seconds.
+    /// Business rules that the input violates.
+    User(Vec<UserError>),
+    /// Too many tries.
     RateLimited {
-        /// Seconds to wait.
+        /// Seconds.
         retry_after: u64,
     },
-    /// The answer would cost more than one may; the text says what to do.
+    /// The answer would exceed the cost limit; the text says what to do.
     CostExceeded(String),
-    /// The answer would have more bytes than one may; the text says what to do.
+    /// The answer would exceed the size limit; the text says what to do.
     AnswerTooLarge(String),
     /// This process is overloaded or stopping, and has changed nothing: try again.
     Unavailable(&'static str),
     /// The database did not do it: try again.
     Outage(Outage),
-    /// A bug, or a store that failed in an unforeseen way. Never shown.
+    /// A bug, or a store that failed in an unforeseen way. Clients never see the cause.
     Internal(anyhow::Error),
 }
 
-/// Why the database did not do what it was asked for.
+/// Why the database did not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outage {
-    /// There is no connection: nothing was begun, or what was begun is undone.
+    /// No connection: nothing was begun, or what was begun is undone.
     Unreachable,
-    /// It gave the transaction up for another's sake; nothing was changed.
+    /// The database gave the transaction up in favour of another; nothing was changed.
     GaveWay,
-    /// Another holds for too long what the statement needs (a lock, the file of an embedded database); nothing was changed.
+    /// Another transaction holds for too long what the statement needs (a lock, the file of an embedded database); nothing was
+    /// changed.
     Busy,
-    /// The statement took longer than it may; nothing was changed.
+    /// The statement exceeded its time limit; nothing was changed.
     TooSlow,
-    /// The connection was lost under a statement or commit: it is not known whether it was done.
+    /// The connection was lost during a statement or commit: it is unknown whether it was done.
     EndUnknown,
 }
 
 impl Outage {
-    /// The public text.
     fn text(self) -> &'static str {
         match self {
             Self::Unreachable => "the database is not reachable: nothing was changed, try again",
             Self::GaveWay => "another change was made at the same time: nothing was changed, try again",
             Self::Busy => "the database is busy: nothing was changed, try again",
-            Self::TooSlow => {
-                "the database took too long for this and was stopped: nothing was changed, ask for less at once"
+            Self::TooSlow => "the database took too long for this and was stopped: nothing was changed, ask for less",
+            Self::EndUnknown => {
+                "the connection to the database was lost: check whether the change was made, or try again"
             }
-            Self::EndUnknown => "the connection to the database was lost: look whether it was done, or try again",
         }
     }
 }
@@ -165,10 +183,10 @@ impl Outage {
 /// No connection of the pool is free for a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Shortage {
-    /// All connections are in use, and were for as long as a caller waits.
+    /// All connections were in use for as long as a caller waits.
     #[error("all database connections of this kind are in use")]
     Pool,
-    /// The account has its share of the connections in use.
+    /// The account uses its whole share of the connections.
     #[error("the account has its share of the database connections in use")]
     Share,
 }
@@ -180,16 +198,15 @@ impl From<Shortage> for DbErr {
     }
 }
 
-/// Of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// One broken rule; the path is named by dots.
-    pub fn broken(code: UserErrorCode, path: &str, message: impl Into<String>) -> Self {
-        Self::Broken(vec![Broken::new(code, path, message)])
+    /// One violated business rule; `path` separates its segments by dots.
+    pub fn user(code: UserErrorCode, path: &str, message: impl Into<String>) -> Self {
+        Self::User(vec![UserError::new(code, path, message)])
     }
 
-    /// Whether the database has surely done nothing: a statement gave way, or did not begin.
+    /// Whether the database has surely changed nothing.
     pub fn changed_nothing(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::RateLimited { .. } => true,
@@ -198,18 +215,17 @@ impl Error {
         }
     }
 
-    /// Whether it is not known what became of what was asked.
+    /// Whether it is unknown if the request was done.
     pub fn is_uncertain(&self) -> bool {
         matches!(self, Self::Outage(Outage::EndUnknown))
     }
 
-    /// Whether the same may succeed in a moment, without anybody changing anything.
+    /// Whether the same request may succeed in a moment.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Outage(_) | Self::RateLimited { .. })
     }
 
-    /// The error of a statement in a transaction that was not told to commit: whatever became of the connection, the database
-    /// undoes it.
+    /// The error of a statement before the commit: even with a lost connection the database undoes the transaction.
     #[must_use]
     pub fn before_commit(self) -> Self {
         match self {
@@ -224,7 +240,7 @@ impl Error {
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::NotFound(_) => "NOT_FOUND",
-            Self::BadInput(_) | Self::Broken(_) => "BAD_USER_INPUT",
+            Self::BadInput(_) | Self::User(_) => "BAD_USER_INPUT",
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::CostExceeded(_) => "COST_EXCEEDED",
             Self::AnswerTooLarge(_) => "ANSWER_TOO_LARGE",
@@ -236,18 +252,17 @@ impl Error {
 }
 
 impl fmt::Display for Error {
-    /// The public text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unauthenticated(text) | Self::Forbidden(text) | Self::Unavailable(text) => f.write_str(text),
             Self::Outage(outage) => f.write_str(outage.text()),
             Self::NotFound(noun) => write!(f, "no such {noun}"),
             Self::BadInput(text) | Self::CostExceeded(text) | Self::AnswerTooLarge(text) => f.write_str(text),
-            Self::Broken(broken) => {
+            Self::User(broken) => {
                 let texts: Vec<&str> = broken.iter().map(|rule| rule.message.as_str()).collect();
                 f.write_str(&texts.join("; "))
             }
-            Self::RateLimited { retry_after } => write!(f, "too many tries: wait {retry_after} seconds"),
+            Self::RateLimited { retry_after } => write!(f, "too many attempts: wait {retry_after} seconds"),
             Self::Internal(_) => f.write_str("internal error"),
         }
     }
@@ -255,14 +270,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<Broken> for Error {
-    fn from(broken: Broken) -> Self {
-        Self::Broken(vec![broken])
+impl From<UserError> for Error {
+    fn from(error: UserError) -> Self {
+        Self::User(vec![error])
     }
 }
 
 impl From<anyhow::Error> for Error {
-    /// What the database or a use case said stays what it is, whatever was added to it on the way.
+    /// Errors of the database and of use cases keep their kind, whatever context was added.
     fn from(error: anyhow::Error) -> Self {
         let error = match error.downcast::<Self>() {
             Ok(own) => return own,
@@ -284,11 +299,11 @@ impl From<serde_json::Error> for Error {
     }
 }
 
-/// What a caller waits before it tries again when its share of something is used up, in seconds.
+/// Seconds until a caller tries again when its share is used up.
 pub const SHARE_RETRY: u64 = 1;
 
 impl From<DbErr> for Error {
-    /// A database that is away is told apart from one that says no: the caller may try again.
+    /// Tells an unavailable database, which the caller may try again, from a refusal.
     fn from(error: DbErr) -> Self {
         match shortage(&error) {
             Some(Shortage::Share) => {
@@ -306,7 +321,7 @@ impl From<DbErr> for Error {
         }
         match outage(&error) {
             Some(outage) => {
-                tracing::warn!(%error, ?outage, "the database did not do it");
+                tracing::warn!(%error, ?outage, "the database did not execute it");
                 Self::Outage(outage)
             }
             None => Self::Internal(error.into()),
@@ -314,7 +329,6 @@ impl From<DbErr> for Error {
     }
 }
 
-/// Whether a statement failed because no connection was free, not because of the database.
 fn shortage(error: &DbErr) -> Option<Shortage> {
     let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else {
         return None;
@@ -325,7 +339,7 @@ fn shortage(error: &DbErr) -> Option<Shortage> {
     }
 }
 
-/// Whether the database was away or said "not now"; none for one that says no.
+/// None where the database refused the statement.
 pub fn outage(error: &DbErr) -> Option<Outage> {
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Some(Outage::Unreachable),
@@ -342,13 +356,13 @@ pub fn outage(error: &DbErr) -> Option<Outage> {
     }
 }
 
-/// Whether another has held for too long what a statement needs: an `SQLite` file (`SQLITE_BUSY` and its extended codes), or a lock
-/// in `PostgreSQL` (`lock_not_available`).
+/// Another session has held for too long what the statement needs: an `SQLite` file (`SQLITE_BUSY` and its extended codes), or
+/// a lock in `PostgreSQL` (`lock_not_available`).
 fn is_busy(error: &SqlxError) -> bool {
     has_code(error, &["5", "261", "517", "773", "55P03"])
 }
 
-/// Whether a statement was stopped at its time limit: `query_canceled` of `PostgreSQL`, `SQLITE_INTERRUPT`.
+/// The statement was stopped at its time limit: `query_canceled` of `PostgreSQL`, `SQLITE_INTERRUPT`.
 fn is_too_slow(error: &SqlxError) -> bool {
     has_code(error, &["57014", "9"])
 }
@@ -357,15 +371,15 @@ fn has_code(error: &SqlxError, codes: &[&str]) -> bool {
     matches!(error, SqlxError::Database(error) if error.code().is_some_and(|code| codes.contains(&&*code)))
 }
 
-/// Whether the database gave this transaction up for another's sake: a deadlock, or a serialization failure (`PostgreSQL`,
-/// appendix A, class 40).
+/// The database chose this transaction as the victim of a deadlock or serialization failure (`PostgreSQL`, appendix A, class
+/// 40).
 fn is_given_way(error: &SqlxError) -> bool {
     has_code(error, &["40P01", "40001"])
 }
 
-/// Whether the database went away under a statement. By SQLSTATE: class 08 is the connection, with 57P01 to 57P03 the server is
-/// stopping, has crashed or is starting, and with 25P03 and 25P04 it has ended a session that took too long over a transaction
-/// (`PostgreSQL`, appendix A). With a code of `SQLITE_IOERR` it is not known what has reached the disk.
+/// The database went away during a statement. By SQLSTATE: class 08 is the connection; with 57P01 to 57P03 the server is
+/// stopping, has crashed or is starting; with 25P03 and 25P04 it has ended a session whose transaction took too long
+/// (`PostgreSQL`, appendix A). With a code of `SQLITE_IOERR` it is unknown what has reached the disk.
 fn is_lost(error: &SqlxError) -> bool {
     match error {
         // A connection that breaks within a message is out of step.
@@ -387,16 +401,15 @@ fn is_lost(error: &SqlxError) -> bool {
 
 const SQLITE_IOERR: u32 = 10;
 
-/// Turns a broken constraint of the database into the rule it stands for.
-pub trait OrBroken<T> {
-    /// On a broken uniqueness constraint, this rule is what was broken.
-    fn or_broken(self, code: UserErrorCode, path: &str, message: &str) -> Result<T>;
+/// Turns a violated uniqueness constraint into the business rule that it stands for.
+pub trait OnUniqueViolation<T> {
+    fn on_unique_violation(self, code: UserErrorCode, path: &str, message: &str) -> Result<T>;
 }
 
-impl<T> OrBroken<T> for std::result::Result<T, DbErr> {
-    fn or_broken(self, code: UserErrorCode, path: &str, message: &str) -> Result<T> {
+impl<T> OnUniqueViolation<T> for std::result::Result<T, DbErr> {
+    fn on_unique_violation(self, code: UserErrorCode, path: &str, message: &str) -> Result<T> {
         self.map_err(|error| match error.sql_err() {
-            Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => Error::broken(code, path, message),
+            Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => Error::user(code, path, message),
             _ => error.into(),
         })
     }

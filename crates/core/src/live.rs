@@ -1,4 +1,4 @@
-//! Event logs and the streams that follow them: written in the transaction of the change, told after its commit, replayed
+//! Event logs and the streams that follow them: written in the transaction of the change, notified after its commit, replayed
 //! from the database.
 
 pub mod events;

@@ -1,4 +1,4 @@
-//! What one process counts, for Prometheus. Numbers only: no name, address or value of anybody is a label.
+//! The metrics of one process, for Prometheus. No name, address or value of a person is a label.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 use sea_orm::ActiveEnum;
 use tokio_util::task::TaskTracker;
 
-use crate::database::{HeldTimes, PoolUse};
+use crate::database::{PoolUse, TransactionTimes};
 use crate::spans::COUNTS;
 
 type Labels<const N: usize> = [(&'static str, String); N];
@@ -24,17 +24,17 @@ type Counters<const N: usize> = Family<Labels<N>, Counter>;
 type Gauges = Family<Labels<1>, Gauge>;
 type Number = Gauge<f64, std::sync::atomic::AtomicU64>;
 
-/// The counters of one App; clones count together.
+/// The counters of one App. Clones share the counts.
 #[derive(Clone)]
 pub struct Metrics {
-    /// Sockets that are open, for whoever opens them to track.
+    /// Open sockets.
     pub sockets: TaskTracker,
     leads: Counters<1>,
     batches: Histogram,
     batch_bytes: Histogram,
     deliveries: Counters<2>,
     attempts: Counters<1>,
-    /// Calls to workers that Redis did not take, counted by who calls.
+    /// Wake-ups of workers that Redis did not take.
     pub wakes_failed: Counter,
     latency: Histogram,
     requests: Counters<2>,
@@ -51,38 +51,32 @@ pub struct Metrics {
     pool_sizes: Gauges,
     pool_uses: Gauges,
     pool_waits: Gauges,
-    held: HeldTimes,
+    held: TransactionTimes,
     registry: Arc<Registry>,
 }
 
-/// What is looked up when somebody asks.
+/// What is looked up when metrics are read.
 #[derive(Clone, Debug)]
-pub struct Standing {
-    /// Deliveries under way in this process.
+pub struct Snapshot {
     pub slots_used: u32,
-    /// How many may be.
     pub slots_total: u32,
-    /// Deliveries that are due, and for how long the first of them has been; none when the database does not answer.
+    /// Due deliveries, and how long the first of them has been due; none if the database does not answer.
     pub backlog: Option<(u64, TimeDelta)>,
-    /// Endpoints that are paused; none when the database does not answer.
+    /// Endpoints with an open circuit; none if the database does not answer.
     pub paused: Option<u64>,
-    /// Mutations and other writes that run in this process.
     pub writes: usize,
-    /// The database connections of this process.
     pub pools: Vec<PoolUse>,
-    /// By how much this machine's clock is ahead of the database's.
     pub clock_ahead: TimeDelta,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self::of(HeldTimes::default())
+        Self::of(TransactionTimes::default())
     }
 }
 
 impl Metrics {
-    /// Of a process whose writing transactions are measured there.
-    pub fn of(held: HeldTimes) -> Self {
+    pub fn of(held: TransactionTimes) -> Self {
         let mut registry = Registry::with_prefix("leadmesh");
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Which Leadmesh this is", build);
@@ -169,12 +163,11 @@ impl Metrics {
         registry.register("write_transaction_seconds", text, self.held.0.clone());
     }
 
-    /// A lead has been stored.
     pub fn lead_stored(&self, outcome: LeadOutcome) {
         self.leads.get_or_create(&[("outcome", outcome.to_value())]).inc();
     }
 
-    /// So many leads are being stored in one transaction, and hold so many bytes.
+    /// Leads stored in one transaction, and their bytes.
     #[expect(
         clippy::cast_precision_loss,
         reason = "a batch has a few hundred leads and some megabytes"
@@ -184,7 +177,7 @@ impl Metrics {
         self.batch_bytes.observe(bytes as f64);
     }
 
-    /// An attempt has been recorded, after which the delivery stands so.
+    /// Records an attempt, with the delivery's status after it.
     pub fn attempted(&self, channel: Channel, status: DeliveryStatus, age: TimeDelta) {
         let ok = status == DeliveryStatus::Delivered;
         self.attempts.get_or_create(&[("ok", ok.to_string())]).inc();
@@ -193,14 +186,13 @@ impl Metrics {
         }
     }
 
-    /// So many deliveries to portals have been made, which ends them.
+    /// Deliveries into portals end when they are made.
     pub fn delivered_in_portals(&self, count: usize) {
         for _ in 0..count {
             self.ended(Channel::Portal, DeliveryStatus::Delivered, TimeDelta::zero());
         }
     }
 
-    /// A delivery has come to an end.
     pub fn ended(&self, channel: Channel, status: DeliveryStatus, age: TimeDelta) {
         let labels = [("channel", channel.to_value()), ("status", status.to_value())];
         self.deliveries.get_or_create(&labels).inc();
@@ -209,48 +201,46 @@ impl Metrics {
         }
     }
 
-    /// Deliveries have been given up because processes died while they attempted them.
+    /// Deliveries given up because processes died during their attempts.
     pub fn set_aside(&self, deliveries: usize) {
         self.set_aside.inc_by(u64::try_from(deliveries).unwrap_or(u64::MAX));
     }
 
-    /// Something has panicked, and goes on.
     pub fn panicked(&self) {
         self.panics.inc();
     }
 
-    /// How often something has panicked.
     pub fn panics(&self) -> u64 {
         self.panics.get()
     }
 
-    /// A request was answered: one that ran a query, mutation or subscription, or one that was refused.
+    /// An answered request, also one that was refused.
     pub fn request(&self, operation: &str, status: u16) {
         let labels = [("operation", operation.to_owned()), ("status", status.to_string())];
         self.requests.get_or_create(&labels).inc();
     }
 
-    /// Everything in the text format of `OpenMetrics` 1.0.
-    pub fn text(&self, standing: Standing) -> String {
-        self.slots_used.set(standing.slots_used.into());
-        self.slots_total.set(standing.slots_total.into());
-        let (due, age) = match standing.backlog {
+    /// In the text format of `OpenMetrics` 1.0.
+    pub fn text(&self, snapshot: Snapshot) -> String {
+        self.slots_used.set(snapshot.slots_used.into());
+        self.slots_total.set(snapshot.slots_total.into());
+        let (due, age) = match snapshot.backlog {
             Some((due, age)) => (u32::try_from(due).unwrap_or(u32::MAX).into(), age.as_seconds_f64()),
             None => (f64::NAN, f64::NAN),
         };
         self.due.set(due);
         self.due_age.set(age);
-        let paused = standing.paused.map(|paused| u32::try_from(paused).unwrap_or(u32::MAX));
+        let paused = snapshot.paused.map(|paused| u32::try_from(paused).unwrap_or(u32::MAX));
         self.paused.set(paused.map_or(f64::NAN, f64::from));
         self.sockets_open.set(to_i64(self.sockets.len()));
-        self.writes.set(to_i64(standing.writes));
-        for pool in standing.pools {
+        self.writes.set(to_i64(snapshot.writes));
+        for pool in snapshot.pools {
             let labels = [("pool", pool.pool.to_owned())];
             self.pool_sizes.get_or_create(&labels).set(to_i64(pool.size));
             self.pool_uses.get_or_create(&labels).set(to_i64(pool.in_use));
             self.pool_waits.get_or_create(&labels).set(to_i64(pool.waiting));
         }
-        self.clock_ahead.set(standing.clock_ahead.as_seconds_f64());
+        self.clock_ahead.set(snapshot.clock_ahead.as_seconds_f64());
         let mut text = String::new();
         // Writing to a string fails only by the fault of a metric's own encoder.
         match encode(&mut text, &self.registry) {
@@ -288,7 +278,7 @@ mod tests {
         metrics.delivered_in_portals(1);
         metrics.request("mutation", 200);
         metrics.set_aside(2);
-        let standing = Standing {
+        let snapshot = Snapshot {
             slots_used: 2,
             slots_total: 64,
             backlog: Some((7, second)),
@@ -302,7 +292,7 @@ mod tests {
             }],
             clock_ahead: TimeDelta::milliseconds(-1_500),
         };
-        let text = metrics.text(standing.clone());
+        let text = metrics.text(snapshot.clone());
         for line in [
             "leadmesh_build_info{version=\"",
             "leadmesh_leads_total{outcome=\"ACCEPTED\"} 1\n",
@@ -329,12 +319,12 @@ mod tests {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
         assert!(!text.contains("RETRYING"), "{text}");
-        assert!(!other.text(standing).contains("ACCEPTED"));
+        assert!(!other.text(snapshot).contains("ACCEPTED"));
     }
 
     #[test]
     fn without_a_database_the_backlog_is_not_said_to_be_empty() {
-        let standing = Standing {
+        let snapshot = Snapshot {
             slots_used: 0,
             slots_total: 1,
             backlog: None,
@@ -345,7 +335,7 @@ mod tests {
         };
         assert!(
             Metrics::default()
-                .text(standing)
+                .text(snapshot)
                 .contains("leadmesh_due_deliveries NaN\n")
         );
     }

@@ -1,5 +1,5 @@
-//! Writes that are detached from the requests that ask for them: a client that hangs up, a socket that closes or a time limit
-//! ends the waiting, never the write.
+//! Writes that are detached from their requests: a client that hangs up, a closed socket or a time limit ends the wait, never
+//! the write.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use uuid::Uuid;
 use crate::error::{Error, Outage, Result, SHARE_RETRY};
 use crate::fair::{FairShares, ShareLimits};
 
-/// Writes that a process runs at the same time, and those of one owner among them.
+/// Writes that a process runs concurrently, and those of one owner among them.
 const RUNNING: usize = 4_096;
 const OF_OWNER: usize = 1_024;
-/// Writes that nobody waits for.
+/// Detached writes.
 const LEFT: usize = 256;
-/// Further writes of one owner that wait for others of its own.
+/// Writes of one owner that wait for others of its own.
 const WAITING: usize = 1_024;
 /// How long a write waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a write may take. What is not committed by then is rolled back.
+/// What is not committed by then is rolled back.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// The writes that run in this process. Clones count together.
+/// The writes that run in this process. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Writes(Arc<Running>);
 
@@ -58,8 +58,8 @@ impl Writes {
         }))
     }
 
-    /// Runs a write to its end, whether or not this future is waited for. Fails without beginning it where too many run, of the
-    /// process or of the owner; fails with an unknown end at the write's own deadline.
+    /// Runs a write to its end, even if this future is dropped. Fails before the beginning where too many run, of the process
+    /// or of the owner; fails with an unknown end at the write's own deadline.
     pub async fn run<T, W>(&self, owner: Option<Uuid>, write: W) -> Result<T>
     where
         T: Send + 'static,
@@ -81,7 +81,7 @@ impl Writes {
         let turn = tokio::time::timeout(PATIENCE, self.0.places.clone().acquire_owned());
         let Ok(Ok(place)) = turn.await else {
             return Err(Error::Unavailable(
-                "too many changes are being made here: nothing was changed, try again in a moment",
+                "too many changes run on this server: nothing was changed, try again in a moment",
             ));
         };
         let deadline = self.0.deadline;
@@ -99,36 +99,31 @@ impl Writes {
         }
     }
 
-    /// Runs a write that nobody waits for, in the turn of all others. At most so many wait at the same time.
-    ///
-    /// # Errors
-    ///
-    /// UNAVAILABLE where too many do, before anything of it was begun.
+    /// Runs a write that no request waits for. UNAVAILABLE where too many run, before the write began.
     pub fn leave<W>(&self, write: W) -> Result<()>
     where
         W: Future<Output = ()> + Send + 'static,
     {
         let Ok(place) = self.0.left.clone().try_acquire_owned() else {
             return Err(Error::Unavailable(
-                "too many requests wait here for what they asked for: nothing was begun, try again in a moment",
+                "too many requests wait on this server: nothing was begun, try again in a moment",
             ));
         };
         let deadline = self.0.deadline;
         self.0.tasks.spawn(async move {
             let _place = place;
             if tokio::time::timeout(deadline, write).await.is_err() {
-                tracing::error!(?deadline, "a write that nobody waits for was stopped at its deadline");
+                tracing::error!(?deadline, "a detached write was stopped at its deadline");
             }
         });
         Ok(())
     }
 
-    /// How many run.
     pub fn running(&self) -> usize {
         self.0.tasks.len()
     }
 
-    /// Waits until none runs; at most as long as one may take.
+    /// Waits until none runs, at most as long as one may take.
     pub async fn finish(&self) {
         self.0.tasks.close();
         if tokio::time::timeout(self.0.deadline, self.0.tasks.wait())

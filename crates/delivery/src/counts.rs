@@ -198,7 +198,7 @@ impl Scope<'_> {
         for column in columns {
             select = select.column(column).group_by(column);
         }
-        // As text: a sum is a number of another type on each database, and may be larger than 64 bits.
+        // As text: a sum has another type on each database and may exceed 64 bits.
         let worth = Expr::col(Column::PriceE4).sum().cast_as("text");
         let groups = select.column_as(Column::Id.count(), "count").column_as(worth, "worth");
         for (id, status, review, currency, count, worth) in groups.into_tuple::<GroupRow>().all(db).await? {

@@ -44,7 +44,7 @@ const ERROR: usize = 500;
 
 /// Attempts without a known outcome after which a notice is given up: it may be what kills the processes that send it.
 const MOST_INTERRUPTIONS: i32 = 3;
-const INTERRUPTED: &str = "set aside: the process that sent it ended again and again before the outcome was known";
+const INTERRUPTED: &str = "set aside: the process that sent it ended repeatedly before the outcome was known";
 
 type SendResult = std::result::Result<(), String>;
 

@@ -191,7 +191,7 @@ impl Effects {
         for claimed in self.claimed {
             app.queue.hand_over(claimed);
         }
-        app.hub.tell(&heads);
+        app.hub.notify(&heads);
         app.queue.wake(self.waiting);
         Ok(())
     }

@@ -15,9 +15,9 @@ use super::guard::Guard;
 use leadmesh_core::app::App;
 use leadmesh_core::config::{Config, MailServer};
 use leadmesh_core::error::Result;
-use leadmesh_core::identity::mailbox::{self, MailBody};
+use leadmesh_core::identity::mail_queue::{self, MailBody};
 
-/// For one mail, from name resolution to the last reply; well below [`mailbox::LEASE`].
+/// For one mail, from name resolution to the last reply; well below [`mail_queue::LEASE`].
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Time between two searches for due mails: retries, and mails that another process wrote.
 const LOOK: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 
 /// Takes some mails that are due, sends them side by side, and answers how many there were.
 async fn send_due(app: &App, server: &SmtpServer, mailer: &Mailer) -> Result<usize> {
-    let claimed = mailbox::claim_due(app).await?;
+    let claimed = mail_queue::claim_due(app).await?;
     let sending = claimed.iter().map(|(mail, body)| async move {
         let exchange = mailer.send(server, &message(app, server, mail, body), TIMEOUT).await;
         let outcome = match exchange.outcome.failure_message() {
@@ -61,7 +61,7 @@ async fn send_due(app: &App, server: &SmtpServer, mailer: &Mailer) -> Result<usi
             Ok(()) => tracing::info!(mail = %mail.id, "sent a mail"),
             Err(trouble) => tracing::warn!(mail = %mail.id, trouble, "could not send a mail; see LEADMESH_SMTP_URL"),
         }
-        mailbox::finish(app, mail, outcome).await
+        mail_queue::finish(app, mail, outcome).await
     });
     let results = join_all(sending).await;
     let count = results.len();

@@ -116,10 +116,10 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
     change.due_at = Set(None);
     change.settled_at = Set(Some(now));
     change.failure_code = Set(Some(DeliveryErrorCode::Cancelled));
-    change.failure_message = Set(Some(format!("cancelled by {}", caller.who().name)));
+    change.failure_message = Set(Some(format!("cancelled by {}", caller.actor().name)));
     let row = change.update(&tx).await?;
     let entry = audit_entry("delivery.cancelled", &row, None);
-    audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     effects.commit(app, tx, now).await?;
     Ok(row)
 }
@@ -142,12 +142,12 @@ pub(super) fn audit_entry(
 /// One of the account's deliveries, locked. Its lead is locked first, as in every use case that decides which deliveries of a lead go on.
 pub(super) async fn locked(tx: &DatabaseTransaction, account: AccountId, id: DeliveryId) -> Result<delivery::Model> {
     let one = || delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(id));
-    let unknown = || Error::broken(UserErrorCode::NotFound, "id", "no such delivery");
+    let unknown = || Error::user(UserErrorCode::NotFound, "id", "no such delivery");
     let seen = one().one(tx).await?.ok_or_else(unknown)?;
     lead::Entity::lock(tx, [seen.lead_id]).await?;
     one().lock_exclusive().one(tx).await?.ok_or_else(unknown)
 }
 
 pub(super) fn conflict(message: &str) -> Error {
-    Error::broken(UserErrorCode::Conflict, "id", message)
+    Error::user(UserErrorCode::Conflict, "id", message)
 }

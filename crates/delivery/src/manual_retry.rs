@@ -57,7 +57,7 @@ pub async fn retry(app: &App, caller: &Caller, id: DeliveryId, settings: RetrySe
     }
     let mut retried = requeue(app, &tx, vec![row], settings).await?;
     if let Some((_, refusal)) = retried.refused.pop() {
-        return Err(Error::broken(refusal.code, "id", refusal.message));
+        return Err(Error::user(refusal.code, "id", refusal.message));
     }
     let mut retried = retried.commit(app, tx, caller, settings).await?;
     retried
@@ -177,7 +177,7 @@ impl Retried {
             return Ok(self);
         };
         let entries = self.rows.iter().map(|row| audit_entry(row, settings));
-        audit::record_all(&tx, &app.clock, account, &caller.who(), entries).await?;
+        audit::record_all(&tx, &app.clock, account, &caller.actor(), entries).await?;
         let mut effects = Effects::changed(&self.rows);
         for row in &self.rows {
             if row.channel == Channel::Portal {

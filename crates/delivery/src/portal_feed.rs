@@ -17,13 +17,14 @@ use entity::field::FieldDef;
 use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, PartnerId, SettingsId};
 use entity::lead::Part;
 use entity::portal_user::PortalPermission;
-use entity::{account, hand_made_lead, lead, partner, portal_user};
+use entity::{hand_made_lead, lead, partner, portal_user};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, Select};
 use serde_json::{Map, Value};
 
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
+use leadmesh_core::identity::accounts;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::viewer;
 use leadmesh_core::live::streams;
@@ -65,12 +66,12 @@ pub struct PortalLead {
 pub async fn portal(app: &App, caller: &Caller) -> Result<Portal> {
     let (account, partner, _) = caller.require_portal_user()?;
     let db = app.db.read();
-    let company = account::Entity::by_id(account).one(db).await?;
+    let company = accounts::load(db, account).await?;
     let mine = partner::Entity::in_account(account).filter(partner::Column::Id.eq(partner));
     let user = viewer::portal_user(app, caller).await?;
     Ok(Portal {
         partner_name: mine.one(db).await?.ok_or(Error::NotFound("partner"))?.name,
-        account_name: company.ok_or(Error::NotFound("account"))?.name,
+        account_name: company.name,
         user: user.ok_or(Error::Unauthenticated("you have been removed from the portal"))?,
     })
 }

@@ -24,7 +24,7 @@ use super::routes::Routes;
 use leadmesh_core::app::App;
 use leadmesh_core::audit::{self, Entry};
 use leadmesh_core::database::Transaction;
-use leadmesh_core::error::{Broken, Error, Result, UserErrorCode};
+use leadmesh_core::error::{Error, Result, UserError, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::rights;
 use leadmesh_core::identity::texts;
@@ -82,7 +82,7 @@ pub async fn review(app: &App, caller: &Caller, verdict: Verdict, input: ReviewL
             partner: &partner.name,
             review: Review {
                 status: verdict.status(),
-                by: caller.who().name,
+                by: caller.actor().name,
                 at: app.clock.now(),
                 reason,
             },
@@ -107,7 +107,7 @@ fn reason(verdict: Verdict, given: Option<String>) -> Result<Option<String>> {
         None if verdict == Verdict::Accept => Ok(None),
         None => {
             let message = "say why: whoever sold the lead gets to read it";
-            Err(Error::broken(UserErrorCode::Required, "input.reason", message))
+            Err(Error::user(UserErrorCode::Required, "input.reason", message))
         }
     }
 }
@@ -121,7 +121,7 @@ fn check_count(ids: &[DeliveryId]) -> Result<()> {
             "name at most 100 leads, and the others in further calls",
         ),
     };
-    Err(Error::broken(code, "input.ids", message))
+    Err(Error::user(code, "input.ids", message))
 }
 
 /// Checks the right again under lock: a person who was removed meanwhile, or whose portal was closed, does not review.
@@ -134,7 +134,7 @@ async fn still_allowed(
 ) -> Result<partner::Model> {
     let mine = partner::Entity::in_account(account).filter(partner::Column::Id.eq(partner));
     let open = mine.lock_shared().one(tx).await?.filter(|row| row.portal_enabled);
-    let may = rights::in_portal(tx, caller, verdict.permission()).await?;
+    let may = rights::has_portal_permission(tx, caller, verdict.permission()).await?;
     open.filter(|_| may)
         .ok_or(Error::Unauthenticated("your access to this portal has ended"))
 }
@@ -149,13 +149,13 @@ fn changing(
     for (index, id) in ids.iter().enumerate() {
         let at = format!("input.ids.{index}");
         match rows.get(id) {
-            None => broken.push(Broken::new(UserErrorCode::NotFound, &at, "no such lead")),
+            None => broken.push(UserError::new(UserErrorCode::NotFound, &at, "no such lead")),
             Some(row) => match verdict.of(row) {
                 Step::Change => drop(changing.insert(*id)),
                 Step::Nothing => {}
                 Step::Refuse(why) => {
                     let by = row.review_by.as_deref().unwrap_or("another person");
-                    broken.push(Broken::new(UserErrorCode::Conflict, &at, format!("{by} {why}")));
+                    broken.push(UserError::new(UserErrorCode::Conflict, &at, format!("{by} {why}")));
                 }
             },
         }
@@ -163,7 +163,7 @@ fn changing(
     if broken.is_empty() {
         Ok(changing)
     } else {
-        Err(Error::Broken(broken))
+        Err(Error::User(broken))
     }
 }
 
@@ -302,7 +302,7 @@ impl StoredReview<'_> {
             label: Some(self.partner),
             changes: Some(json!({ "review": self.review.status })),
         };
-        audit::record(tx, &self.app.clock, row.account_id, &self.caller.who(), entry).await
+        audit::record(tx, &self.app.clock, row.account_id, &self.caller.actor(), entry).await
     }
 }
 

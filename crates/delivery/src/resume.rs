@@ -21,7 +21,7 @@ pub async fn resume(app: &App, caller: &Caller, id: PartnerId) -> Result<Model> 
     let found = Entity::in_account(account).filter(partner::Column::Id.eq(id));
     let partner = found.one(&tx).await?.ok_or_else(|| {
         let message = "there is no such partner: give the id of one of your partners";
-        Error::broken(UserErrorCode::NotFound, "partnerId", message)
+        Error::user(UserErrorCode::NotFound, "partnerId", message)
     })?;
     let own = health::endpoints_of(&tx, account, id).await?;
     let rows = endpoint::Entity::in_account(account).all(&tx).await?;
@@ -39,7 +39,7 @@ pub async fn resume(app: &App, caller: &Caller, id: PartnerId) -> Result<Model> 
             // Without the last error, which may repeat what was sent: audit logs are never changed.
             changes: Some(json!({ "holds": circuits.iter().filter_map(|row| row.open_reason).collect::<Vec<_>>() })),
         };
-        audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+        audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     }
     endpoint::Entity::forget(theirs).exec(&tx).await?;
     tx.commit().await?;

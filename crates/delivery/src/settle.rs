@@ -83,7 +83,7 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
     // Without the note, which may repeat a value of the lead.
     let changes = json!({ "delivered": input.delivered, "from": from, "externalId": input.external_id });
     let entry = manage::audit_entry("delivery.resolved", &row, Some(changes));
-    audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     effects.commit(app, tx, now).await?;
     Ok(row)
 }
@@ -117,7 +117,7 @@ fn checked(input: Settlement) -> Result<Settlement> {
         .transpose()?;
     if !input.delivered && external_id.is_some() {
         let advice = "a recipient that does not have the lead has no name for it: leave externalId out";
-        return Err(Error::broken(UserErrorCode::Invalid, "input.externalId", advice));
+        return Err(Error::user(UserErrorCode::Invalid, "input.externalId", advice));
     }
     Ok(Settlement {
         external_id,
@@ -128,7 +128,7 @@ fn checked(input: Settlement) -> Result<Settlement> {
 
 /// Whether the delivery has that outcome already. An error if its outcome is not open.
 fn is_settled_so(row: &Model, input: &Settlement) -> Result<bool> {
-    let open = |message: &str| Err(Error::broken(UserErrorCode::Conflict, "input.id", message));
+    let open = |message: &str| Err(Error::user(UserErrorCode::Conflict, "input.id", message));
     if matches!(row.channel, Channel::Portal | Channel::Account) {
         return open("of a delivery into the portal or a connected account it is known whether the recipient has it");
     }
@@ -174,7 +174,7 @@ fn changed(caller: &Caller, row: Model, input: &Settlement, now: DateTime<Utc>) 
 
 fn message(caller: &Caller, what: &str, note: Option<&str>) -> String {
     let note = note.map(|note| format!(": {note}")).unwrap_or_default();
-    format!("settled by {}: {what}{note}", caller.who().name)
+    format!("settled by {}: {what}{note}", caller.actor().name)
 }
 
 fn timeline_event(app: &App, caller: &Caller, row: &Model, note: Option<&str>) -> lead_event::ActiveModel {
@@ -190,7 +190,7 @@ fn timeline_event(app: &App, caller: &Caller, row: &Model, note: Option<&str>) -
 
 fn at_input(error: Error) -> Error {
     match error {
-        Error::Broken(broken) => Error::Broken(broken.into_iter().map(|rule| rule.within("input")).collect()),
+        Error::User(broken) => Error::User(broken.into_iter().map(|rule| rule.within("input")).collect()),
         other => other,
     }
 }

@@ -5,7 +5,7 @@ use entity::smtp_settings;
 use super::email::SmtpServer;
 use super::guard::{Blocked, Guard};
 use leadmesh_core::app::App;
-use leadmesh_core::error::{Broken, Result, UserErrorCode};
+use leadmesh_core::error::{Result, UserError, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::mail_server;
 use leadmesh_core::identity::policy::Action;
@@ -16,7 +16,8 @@ pub async fn set(app: &App, caller: &Caller, input: mail_server::SmtpSettings) -
     caller.require(Action::ManageMailServer)?;
     let host = mail_server::host(&input.host)?;
     let guard = Guard::new(app.config.settings.allow_destinations.clone());
-    let blocked = |blocked: Blocked| Broken::new(UserErrorCode::DestinationBlocked, "input.host", blocked.to_string());
+    let blocked =
+        |blocked: Blocked| UserError::new(UserErrorCode::DestinationBlocked, "input.host", blocked.to_string());
     guard.check_host(&host).map_err(blocked)?;
     mail_server::set(app, caller, mail_server::SmtpSettings { host, ..input }).await
 }

@@ -11,7 +11,7 @@ use super::smtp_server;
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
-use leadmesh_core::identity::mail_quota::{self, Counted};
+use leadmesh_core::identity::mail_quota::{self, QuotaKey};
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::{email_address, mail_server};
 
@@ -35,10 +35,10 @@ pub async fn send(app: &App, caller: &Caller, to: &str) -> Result<TestMail> {
     caller.require(Action::ManageMailServer)?;
     let to = email_address::parse(to, "to")?;
     let settings = mail_server::get(app, caller).await?;
-    let settings = settings.ok_or_else(|| Error::broken(UserErrorCode::NotConfigured, "", NO_SERVER))?;
+    let settings = settings.ok_or_else(|| Error::user(UserErrorCode::NotConfigured, "", NO_SERVER))?;
     let tx = app.db.begin().await?;
-    mail_quota::require(&tx, app, Counted::TestMailsBy(settings.account_id)).await?;
-    mail_quota::require(&tx, app, Counted::TestMailsTo(&to)).await?;
+    mail_quota::require(&tx, app, QuotaKey::TestMailsBy(settings.account_id)).await?;
+    mail_quota::require(&tx, app, QuotaKey::TestMailsTo(&to)).await?;
     tx.commit().await?;
     let server = smtp_server::of_settings(app, &settings).await?;
     let mailer = Mailer::new(

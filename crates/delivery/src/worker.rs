@@ -48,7 +48,7 @@ use super::guard::Guard;
 use super::supervision::{catch_panic, restart_on_panic};
 use super::webhook::{Sender, SetUpError};
 use leadmesh_core::app::App;
-use leadmesh_core::database::Lane;
+use leadmesh_core::database::Workload;
 use leadmesh_core::error::Result;
 use leadmesh_core::queue::Claimed;
 use leadmesh_core::spans;
@@ -77,7 +77,7 @@ impl Worker {
 
     /// The same behind another guard, for tests of name resolution.
     pub fn start_behind(app: &App, guard: Guard) -> std::result::Result<Self, SetUpError> {
-        let app = &app.by_lane(Lane::Worker);
+        let app = &app.for_workload(Workload::Worker);
         let (outcomes, to_record) = mpsc::unbounded_channel();
         let snapshots = Snapshots::default();
         let tools = Tools {
@@ -91,7 +91,7 @@ impl Worker {
         };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let process = app.clock.id();
-        let lease = tokio::spawn(lease::keep(app.by_lane(Lane::Lease), process, stop.clone()));
+        let lease = tokio::spawn(lease::keep(app.for_workload(Workload::Lease), process, stop.clone()));
         let listening = (app.clone(), stop.clone());
         tokio::spawn(restart_on_panic(app.metrics.clone(), "listening to Redis", move || {
             redis_doorbell::listen(listening.0.clone(), listening.1.clone())

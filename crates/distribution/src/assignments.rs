@@ -1,4 +1,4 @@
-//! Assignments: the places of partners in profiles.
+//! Assignments: partners in profiles.
 
 use async_graphql::MaybeUndefined;
 use entity::account::Plan;
@@ -6,37 +6,35 @@ use entity::assignment::{ActiveModel, Column, Entity, Model, Schedule};
 use entity::cap_usage::Caps;
 use entity::ids::{AssignmentId, PartnerId, ProfileId};
 use entity::{partner, profile};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, QueryFilter, QuerySelect, Set, Unchanged};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, QueryFilter, Set, Unchanged};
 use serde_json::{Value, json};
 
-use super::change::{Change, Subject, differences};
 use super::check;
-use super::partners::{self, list_or_none};
-use super::profiles;
-use super::rule_check::{Of, RuleCheck};
-use super::settings::{self, Asked, DeliveryInput};
+use super::rows::{assignment_entry, begin, lock_assignment, lock_partner, lock_profile};
+use super::rule_check::{RuleCheck, RuleTarget};
+use super::settings::{self, CheckedSettings, DeliveryInput};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::change::{Change, differences};
 use leadmesh_core::identity::policy::Action;
 use leadmesh_flows::caps::CapInput;
 use leadmesh_flows::{PriceInput, breadth, schedule};
 use leadmesh_forms::rules::Rule;
 
-/// How many partners a profile may have.
 pub const MAX_ASSIGNMENTS: usize = 1_000;
-/// Ranks and weights go up to this.
+/// Largest rank and weight.
 pub const MAX_NUMBER: i32 = 1_000_000;
 const DEFAULT_WEIGHT: i32 = 1;
 
-/// A partner's place in a profile, to be made.
+/// A partner's assignment to a profile, to be made.
 #[derive(Clone, Debug)]
 pub struct NewAssignment {
     /// Which profile.
     pub profile: ProfileId,
     /// Which partner.
     pub partner: PartnerId,
-    /// 1 comes first; of equal ranks the older place does. None means after all others.
+    /// 1 comes first; of equal ranks the older assignment does. None means after all others.
     pub rank: Option<i32>,
     /// Share among the others, 0 to 1,000,000; none means 1.
     pub weight: Option<i32>,
@@ -54,7 +52,7 @@ pub struct NewAssignment {
     pub enabled: bool,
 }
 
-/// Changes of a place; what is absent stays.
+/// Changes of an assignment; what is absent stays.
 #[derive(Clone, Debug)]
 pub struct AssignmentChanges {
     /// Which.
@@ -77,148 +75,112 @@ pub struct AssignmentChanges {
     pub enabled: Option<bool>,
 }
 
-/// A profile after a change of its places.
 #[derive(Clone, Debug)]
-pub struct Assigned {
-    /// The profile.
+pub struct AssignmentResult {
     pub profile: profile::Model,
-    /// The place that was made or changed.
     pub assignment: Model,
     /// A signing secret that the change made for the partner; never shown again.
     pub signing_secret: Option<String>,
 }
 
-/// Puts a partner into a profile, where it has no place yet.
-pub async fn assign(app: &App, caller: &Caller, input: NewAssignment) -> Result<Assigned> {
-    let rules = RuleCheck::read(app, caller, Of::NewAssignment(input.profile), input.rule.as_ref()).await?;
-    let delivery = asked(app, caller, input.delivery.clone()).await?;
-    let change = Change::begin(app, caller).await?;
-    let profile = profiles::hold(&change, input.profile, "input.profileId").await?;
-    let partner = partners::hold(&change, input.partner, "input.partnerId").await?;
-    let others = room(&change, &profile, &partner).await?;
+/// Assigns a partner to a profile that has no assignment of it yet.
+pub async fn assign(app: &App, caller: &Caller, input: NewAssignment) -> Result<AssignmentResult> {
+    let target = RuleTarget::NewAssignment(input.profile);
+    let rules = RuleCheck::read(app, caller, target, input.rule.as_ref()).await?;
+    let delivery = checked(app, caller, input.delivery.clone()).await?;
+    let change = begin(app, caller).await?;
+    let profile = lock_profile(&change, input.profile, "input.profileId").await?;
+    let partner = lock_partner(&change, input.partner, "input.partnerId").await?;
+    let last_rank = check_room(&change, &profile, &partner).await?;
     let rule = rules.column(&change, Some(input.rule.clone()).into())?;
-    let row = new_row(&change, (&partner, &others), rule, input)?;
-    let place = row.insert(&change.tx).await?;
-    let told = json!({"profile": profile.name, "rank": place.rank, "weight": place.weight});
-    change
-        .record("assignment.created", subject(&place, &partner), Some(told))
-        .await?;
-    let signing_secret = match delivery {
-        Some(asked) => {
-            settings::override_in(&change, &place, partner, asked)
-                .await?
-                .signing_secret
-        }
-        None => None,
-    };
-    finish(change, profile, place.id, signing_secret).await
+    let row = new_row(&change, &partner, last_rank, rule, input)?;
+    let assignment = row.insert(&change.tx).await?;
+    let changes = json!({"profile": profile.name, "rank": assignment.rank, "weight": assignment.weight});
+    let entry = assignment_entry("assignment.created", &assignment, &partner);
+    change.record(entry.with(changes)).await?;
+    finish(change, profile, assignment, partner, delivery).await
 }
 
-/// Changes a place.
-pub async fn update(app: &App, caller: &Caller, input: AssignmentChanges) -> Result<Assigned> {
-    let rules = RuleCheck::read(app, caller, Of::Assignment(input.id), input.rule.value()).await?;
-    let delivery = asked(app, caller, input.delivery.value().cloned()).await?;
-    let change = Change::begin(app, caller).await?;
-    let before = hold(&change, input.id, "input.id").await?;
-    let profile = profiles::hold(&change, before.profile_id, "input.id").await?;
-    let partner = partners::hold(&change, before.partner_id, "input.id").await?;
+/// Changes an assignment.
+pub async fn update(app: &App, caller: &Caller, input: AssignmentChanges) -> Result<AssignmentResult> {
+    let rules = RuleCheck::read(app, caller, RuleTarget::Assignment(input.id), input.rule.value()).await?;
+    let delivery = checked(app, caller, input.delivery.value().cloned()).await?;
+    let change = begin(app, caller).await?;
+    let before = lock_assignment(&change, input.id, "input.id").await?;
+    let profile = lock_profile(&change, before.profile_id, "input.id").await?;
+    let partner = lock_partner(&change, before.partner_id, "input.id").await?;
     let rule = rules.column(&change, input.rule.clone())?;
-    let after = changed_row(&change, (&before, &partner), rule, input)?
-        .update(&change.tx)
-        .await?;
-    if let Some(changes) = differences(&view(&before), &view(&after)) {
-        let subject = subject(&after, &partner);
-        change.record("assignment.updated", subject, Some(changes)).await?;
+    let row = changed_row(&change, &before, &partner, rule, input)?;
+    let after = row.update(&change.tx).await?;
+    if let Some(changes) = differences(&audit_view(&before), &audit_view(&after)) {
+        let entry = assignment_entry("assignment.updated", &after, &partner);
+        change.record(entry.with(changes)).await?;
     }
-    let signing_secret = match delivery {
-        Some(asked) => {
-            settings::override_in(&change, &after, partner, asked)
-                .await?
-                .signing_secret
-        }
-        None => None,
-    };
-    finish(change, profile, after.id, signing_secret).await
+    finish(change, profile, after, partner, delivery).await
 }
 
 /// Takes a partner out of a profile. Deliveries under way go on.
 pub async fn remove(app: &App, caller: &Caller, id: AssignmentId) -> Result<profile::Model> {
-    let change = Change::begin(app, caller).await?;
-    let place = hold(&change, id, "id").await?;
-    let profile = profiles::hold(&change, place.profile_id, "id").await?;
-    let partner = partners::hold(&change, place.partner_id, "id").await?;
+    let change = begin(app, caller).await?;
+    let assignment = lock_assignment(&change, id, "id").await?;
+    let profile = lock_profile(&change, assignment.profile_id, "id").await?;
+    let partner = lock_partner(&change, assignment.partner_id, "id").await?;
     let row = ActiveModel {
         id: Unchanged(id),
         deleted_at: Set(Some(app.clock.now())),
         ..Default::default()
     };
     row.update(&change.tx).await?;
-    let told = json!({"profile": profile.name});
-    change
-        .record("assignment.removed", subject(&place, &partner), Some(told))
-        .await?;
-    change.commit().await?;
+    let changes = json!({"profile": profile.name});
+    let entry = assignment_entry("assignment.removed", &assignment, &partner);
+    change.commit_with(entry.with(changes)).await?;
     Ok(profile)
 }
 
-/// A place in the account in which a change is under way; `path` is where its identifier stands in the input.
-pub(super) async fn hold(change: &Change<'_>, id: AssignmentId, path: &str) -> Result<Model> {
-    let held = Entity::in_account(change.account.id).filter(Column::Id.eq(id));
-    let found = held.lock_exclusive().one(&change.tx).await?;
-    found.ok_or_else(|| {
-        let message = "there is no such assignment: give the id of one of your profiles' assignments";
-        Error::broken(UserErrorCode::NotFound, path, message)
-    })
-}
-
-/// A place as the subject of an entry in the trail; it goes by its partner's name.
-pub(super) fn subject<'a>(place: &Model, partner: &'a partner::Model) -> Subject<'a> {
-    Subject {
-        kind: "Assignment",
-        id: place.id.to_string(),
-        label: &partner.name,
-    }
-}
-
-/// The places that a profile has, if there is room for this partner among them.
-async fn room(change: &Change<'_>, profile: &profile::Model, partner: &partner::Model) -> Result<Vec<Model>> {
-    let all = Entity::in_account(change.account.id);
-    if change.account.plan == Plan::Free && all.one(&change.tx).await?.is_some() {
+/// Refuses an assignment that the plan or the limits do not allow; answers the last rank of the profile.
+async fn check_room(change: &Change<'_>, profile: &profile::Model, partner: &partner::Model) -> Result<i32> {
+    let all = || Entity::in_account(change.account.id);
+    if change.account.plan == Plan::Free && all().one(&change.tx).await?.is_some() {
         change.require_paid("input.partnerId", "a second destination")?;
     }
-    let all = Entity::in_account(change.account.id);
-    let places = all.filter(Column::ProfileId.eq(profile.id)).all(&change.tx).await?;
-    if places.iter().any(|place| place.partner_id == partner.id) {
+    let others = all().filter(Column::ProfileId.eq(profile.id)).all(&change.tx).await?;
+    if others.iter().any(|other| other.partner_id == partner.id) {
         let message = "the partner is in this profile already: update its assignment instead";
-        return Err(Error::broken(UserErrorCode::Conflict, "input.partnerId", message));
+        return Err(Error::user(UserErrorCode::Conflict, "input.partnerId", message));
     }
-    if places.len() >= MAX_ASSIGNMENTS {
+    if others.len() >= MAX_ASSIGNMENTS {
         let message = "a profile has 1,000 partners at most: use another one";
-        return Err(Error::broken(UserErrorCode::LimitReached, "input.profileId", message));
+        return Err(Error::user(UserErrorCode::LimitReached, "input.profileId", message));
     }
     breadth::check_profile(&change.tx, change.account.id, profile.id).await?;
-    Ok(places)
+    Ok(others.iter().map(|other| other.rank).max().unwrap_or(0))
 }
 
-/// Settings of a place's own, checked before its change begins.
-async fn asked(app: &App, caller: &Caller, delivery: Option<DeliveryInput>) -> Result<Option<Asked<'static>>> {
+/// The assignment's own delivery settings, checked before the change begins.
+async fn checked(
+    app: &App,
+    caller: &Caller,
+    delivery: Option<DeliveryInput>,
+) -> Result<Option<CheckedSettings<'static>>> {
     let account = caller.require(Action::ManagePartners)?;
     match delivery {
-        Some(delivery) => Ok(Some(Asked::check(app, account, delivery, "input.delivery").await?)),
+        Some(delivery) => Ok(Some(
+            CheckedSettings::check(app, account, delivery, "input.delivery").await?,
+        )),
         None => Ok(None),
     }
 }
 
 fn new_row(
     change: &Change<'_>,
-    (partner, others): (&partner::Model, &[Model]),
+    partner: &partner::Model,
+    last_rank: i32,
     rule: ActiveValue<Option<Value>>,
     input: NewAssignment,
 ) -> Result<ActiveModel> {
     let clock = &change.app.clock;
-    let last = others.iter().map(|place| place.rank).max().unwrap_or(0);
-    let rank = input.rank.unwrap_or(last.saturating_add(1).min(MAX_NUMBER));
-    let (price_e4, price_currency) = profiles::price_columns(Some(input.price).into(), "input.price")?;
+    let rank = input.rank.unwrap_or(last_rank.saturating_add(1).min(MAX_NUMBER));
+    let price = check::price_columns(Some(input.price).into(), "input.price")?;
     Ok(ActiveModel {
         id: Set(clock.id()),
         account_id: Set(change.account.id),
@@ -228,14 +190,9 @@ fn new_row(
         rank: Set(checked_rank(rank)?),
         weight: Set(checked_weight(input.weight.unwrap_or(DEFAULT_WEIGHT))?),
         rule,
-        price_e4,
-        price_currency,
-        caps: Set(partners::checked_caps(
-            change,
-            &input.caps,
-            &Caps::default(),
-            &partner.timezone,
-        )?),
+        price_e4: price.e4,
+        price_currency: price.currency,
+        caps: Set(check::caps(change, &input.caps, &Caps::default(), &partner.timezone)?),
         schedule: Set(input.schedule.map(checked_schedule).transpose()?),
         settings_id: Set(None),
         created_at: Set(clock.now()),
@@ -245,21 +202,22 @@ fn new_row(
 
 fn changed_row(
     change: &Change<'_>,
-    (before, partner): (&Model, &partner::Model),
+    before: &Model,
+    partner: &partner::Model,
     rule: ActiveValue<Option<Value>>,
     input: AssignmentChanges,
 ) -> Result<ActiveModel> {
-    let (price_e4, price_currency) = profiles::price_columns(input.price, "input.price")?;
+    let price = check::price_columns(input.price, "input.price")?;
     let mut row = ActiveModel {
         id: Unchanged(before.id),
         enabled: check::given(input.enabled, Ok)?,
         rank: check::given(input.rank, checked_rank)?,
         weight: check::given(input.weight, checked_weight)?,
         rule,
-        price_e4,
-        price_currency,
-        caps: list_or_none(input.caps, |caps| {
-            partners::checked_caps(change, &caps, &before.caps, &partner.timezone)
+        price_e4: price.e4,
+        price_currency: price.currency,
+        caps: check::list_or_none(input.caps, |caps| {
+            check::caps(change, &caps, &before.caps, &partner.timezone)
         })?,
         schedule: check::cleared_or_given(input.schedule, |schedule| checked_schedule(schedule).map(Some))?,
         ..Default::default()
@@ -270,16 +228,24 @@ fn changed_row(
     Ok(row)
 }
 
-/// Commits, and reads the place as it is now.
+/// Gives the assignment its own delivery settings, if there are any, and commits.
 async fn finish(
     change: Change<'_>,
     profile: profile::Model,
-    place: AssignmentId,
-    signing_secret: Option<String>,
-) -> Result<Assigned> {
-    let assignment = hold(&change, place, "input").await?;
+    assignment: Model,
+    partner: partner::Model,
+    delivery: Option<CheckedSettings<'_>>,
+) -> Result<AssignmentResult> {
+    let signing_secret = match delivery {
+        Some(checked) => {
+            let changed = settings::override_in(&change, &assignment, partner, checked).await?;
+            changed.signing_secret
+        }
+        None => None,
+    };
+    let assignment = lock_assignment(&change, assignment.id, "input").await?;
     change.commit().await?;
-    Ok(Assigned {
+    Ok(AssignmentResult {
         profile,
         assignment,
         signing_secret,
@@ -298,16 +264,15 @@ fn checked_schedule(schedule: Schedule) -> Result<Schedule> {
     Ok(schedule::check(schedule, "input.schedule")?)
 }
 
-/// What the trail compares.
-fn view(place: &Model) -> Value {
+fn audit_view(assignment: &Model) -> Value {
     json!({
-        "enabled": place.enabled,
-        "rank": place.rank,
-        "weight": place.weight,
-        "rule": place.rule,
-        "price": profiles::told_price(place.price_e4, place.price_currency.as_deref()),
-        "caps": place.caps,
-        "schedule": place.schedule,
-        "ownDelivery": place.settings_id.is_some(),
+        "enabled": assignment.enabled,
+        "rank": assignment.rank,
+        "weight": assignment.weight,
+        "rule": assignment.rule,
+        "price": check::price_audit_view(assignment.price_e4, assignment.price_currency.as_deref()),
+        "caps": assignment.caps,
+        "schedule": assignment.schedule,
+        "ownDelivery": assignment.settings_id.is_some(),
     })
 }

@@ -1,22 +1,27 @@
-//! Checks of single values that several inputs have in common.
+//! Checks of values that several inputs share.
 
 use async_graphql::MaybeUndefined;
+use entity::account::Plan;
+use entity::cap_usage::Caps;
 use sea_orm::{ActiveValue, NotSet, Set};
 
-use leadmesh_core::error::{Broken, Result, UserErrorCode};
+use leadmesh_core::error::{Result, UserError, UserErrorCode};
+use leadmesh_core::identity::change::Change;
+use leadmesh_flows::PriceInput;
+use leadmesh_flows::caps::{self, CapInput};
+use leadmesh_flows::price::Price;
 
-/// What one check says.
-pub(super) type Checked<T> = std::result::Result<T, Broken>;
+pub(super) type Checked<T> = std::result::Result<T, UserError>;
 
-/// The longest notes and descriptions, in characters.
+/// In characters.
 pub(super) const MAX_NOTES: usize = 10_000;
 
-/// A line of text that may be left empty: trimmed, without control characters.
+/// A line of text that may be empty: trimmed, without control characters.
 pub(super) fn optional_line(text: &str, max: usize, path: &str) -> Checked<Option<String>> {
     bounded(text, max, path, char::is_control)
 }
 
-/// Text of several lines that may be left empty.
+/// Text of several lines that may be empty.
 pub(super) fn optional_text(text: &str, max: usize, path: &str) -> Checked<Option<String>> {
     bounded(text, max, path, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
 }
@@ -25,25 +30,24 @@ fn bounded(text: &str, max: usize, path: &str, forbidden: impl Fn(char) -> bool)
     let text = text.trim();
     if text.chars().any(forbidden) {
         let message = "control characters are not allowed here: remove them";
-        return Err(Broken::new(UserErrorCode::Invalid, path, message));
+        return Err(UserError::new(UserErrorCode::Invalid, path, message));
     }
     if text.chars().nth(max).is_some() {
         let message = format!("this is longer than {max} characters: shorten it");
-        return Err(Broken::new(UserErrorCode::TooLong, path, message));
+        return Err(UserError::new(UserErrorCode::TooLong, path, message));
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// A number within bounds.
 pub(super) fn number(value: i32, bounds: std::ops::RangeInclusive<i32>, path: &str) -> Checked<i32> {
     if bounds.contains(&value) {
         return Ok(value);
     }
     let message = format!("this must be from {} to {}", bounds.start(), bounds.end());
-    Err(Broken::new(UserErrorCode::Invalid, path, message))
+    Err(UserError::new(UserErrorCode::Invalid, path, message))
 }
 
-/// A column that an update changes when a value is given.
+/// A column that changes when a value is given.
 pub(super) fn given<T, U>(value: Option<T>, check: impl FnOnce(T) -> Result<U>) -> Result<ActiveValue<U>>
 where
     U: Into<sea_orm::Value>,
@@ -54,7 +58,60 @@ where
     })
 }
 
-/// A column that an update leaves alone, clears (null) or changes.
+/// A column with a list: null empties it.
+pub(super) fn list_or_none<T, U>(
+    value: MaybeUndefined<Vec<T>>,
+    check: impl FnOnce(Vec<T>) -> Result<U>,
+) -> Result<ActiveValue<U>>
+where
+    U: Into<sea_orm::Value>,
+{
+    match value {
+        MaybeUndefined::Undefined => Ok(NotSet),
+        MaybeUndefined::Null => Ok(Set(check(Vec::new())?)),
+        MaybeUndefined::Value(list) => Ok(Set(check(list)?)),
+    }
+}
+
+/// Caps of a partner or an assignment, which the FREE plan does not include. `zone` is that of caps that name none.
+pub(super) fn caps(change: &Change<'_>, inputs: &[CapInput], old: &Caps, zone: &str) -> Result<Caps> {
+    if !inputs.is_empty() && change.account.plan == Plan::Free {
+        change.require_paid("input.caps", "caps")?;
+    }
+    let new_id = || change.app.clock.id();
+    Ok(caps::check(inputs, old, zone, "input.caps", new_id)?)
+}
+
+/// The two columns of a price.
+pub(super) struct PriceColumns {
+    pub(super) e4: ActiveValue<Option<i64>>,
+    pub(super) currency: ActiveValue<Option<String>>,
+}
+
+pub(super) fn price_columns(price: MaybeUndefined<PriceInput>, path: &str) -> Result<PriceColumns> {
+    let price = match price {
+        MaybeUndefined::Undefined => {
+            return Ok(PriceColumns {
+                e4: NotSet,
+                currency: NotSet,
+            });
+        }
+        MaybeUndefined::Null => None,
+        MaybeUndefined::Value(price) => Some(Price::check(price.amount.0, &price.currency, path)?),
+    };
+    let (e4, currency) = Price::columns(price);
+    Ok(PriceColumns {
+        e4: Set(e4),
+        currency: Set(currency),
+    })
+}
+
+pub(super) fn price_audit_view(e4: Option<i64>, currency: Option<&str>) -> Option<String> {
+    let price = Price::from_columns(e4, currency.map(str::to_owned))?;
+    Some(format!("{} {}", price.amount(), price.currency))
+}
+
+/// A column that stays, is cleared by null, or changes.
 pub(super) fn cleared_or_given<T, U>(
     value: MaybeUndefined<T>,
     check: impl FnOnce(T) -> Result<Option<U>>,

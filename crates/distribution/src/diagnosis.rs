@@ -1,4 +1,4 @@
-//! Why a delivery does not reach its recipient: each look at what it needs, with what to do about it.
+//! Why a delivery does not reach its recipient: the checks of what it needs, each with its remedy.
 
 mod checks;
 mod codes;
@@ -26,12 +26,11 @@ use leadmesh_delivery::health::{self, OpenCircuit};
 use leadmesh_delivery::preview;
 use leadmesh_leads::redaction;
 
-/// What is known of a delivery.
+/// Everything that the checks look at.
 #[derive(Clone, Debug)]
 struct Facts {
     now: DateTime<Utc>,
     delivery: Model,
-    /// Whether some worker holds a lease.
     served: bool,
     partner: Option<partner::Model>,
     assignment: Option<assignment::Model>,
@@ -43,7 +42,7 @@ struct Facts {
     last: Option<delivery_attempt::Model>,
 }
 
-/// How the delivery goes.
+/// The delivery's settings.
 #[derive(Clone, Debug)]
 struct Settings {
     config: DeliveryConfig,
@@ -55,7 +54,7 @@ struct Settings {
     blocked: Option<String>,
 }
 
-/// Looks at everything that a delivery needs. One that is not the caller's is answered as one that does not exist.
+/// Checks everything that a delivery needs. Another account's delivery is answered as an unknown one.
 pub async fn diagnose(app: &App, caller: &Caller, id: DeliveryId) -> Result<Vec<Check>> {
     let account = caller.require(Action::ReadLeads)?;
     let found = delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(id));
@@ -69,7 +68,7 @@ pub async fn diagnose(app: &App, caller: &Caller, id: DeliveryId) -> Result<Vec<
 }
 
 impl Facts {
-    /// Without the words of recipients that the reader may not see: about this lead, or about any.
+    /// Removes words of recipients that the reader may not see.
     fn heard(mut self, hears: bool, may_reveal: bool) -> Self {
         let row = &mut self.delivery;
         let code = row.failure_code;
@@ -94,27 +93,12 @@ impl Facts {
 
 async fn facts(app: &App, row: Model) -> Result<Facts> {
     let (db, account) = (app.db.read(), row.account_id);
-    let partner = match row.partner_id {
-        Some(id) => {
-            let mine = partner::Entity::in_account(account).filter(partner::Column::Id.eq(id));
-            mine.one(db).await?
-        }
-        None => None,
-    };
-    let assignment = match row.assignment_id {
-        Some(id) => {
-            let mine = assignment::Entity::in_account(account).filter(assignment::Column::Id.eq(id));
-            mine.one(db).await?
-        }
-        None => None,
-    };
-    let destination = match row.partner_id {
-        Some(id) => {
-            let mine = destination::Entity::in_account(account).filter(destination::Column::PartnerId.eq(id));
-            mine.one(db).await?
-        }
-        None => None,
-    };
+    let partner = partner::Entity::in_account(account).filter(partner::Column::Id.is_in(row.partner_id));
+    let assignment = assignment::Entity::in_account(account).filter(assignment::Column::Id.is_in(row.assignment_id));
+    let destination =
+        destination::Entity::in_account(account).filter(destination::Column::PartnerId.is_in(row.partner_id));
+    let (partner, assignment) = (partner.one(db).await?, assignment.one(db).await?);
+    let destination = destination.one(db).await?;
     let held = match row.partner_id {
         Some(id) => health::open_circuits(db, account, &[id], app.clock.now())
             .await?
@@ -128,7 +112,7 @@ async fn facts(app: &App, row: Model) -> Result<Facts> {
     let now_by = assignment.as_ref().and_then(|place| place.settings_id);
     let now_by = now_by.or_else(|| partner.as_ref().map(|partner| partner.settings_id));
     let last = delivery_attempt::Entity::of_deliveries([row.id]).order_by_desc(delivery_attempt::Column::Number);
-    // Leases follow the database's clock, or the machine's where that has none.
+    // Leases use the database's clock.
     let alive = worker::Entity::alive(db, Clock::system().now());
     Ok(Facts {
         now: app.clock.now(),
@@ -147,9 +131,10 @@ async fn facts(app: &App, row: Model) -> Result<Facts> {
 
 async fn settings(app: &App, row: &Model, replaced: bool) -> Result<Settings> {
     let (db, account) = (app.db.read(), row.account_id);
-    let kept = delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.eq(row.settings_id));
-    let kept = kept.one(db).await?;
-    let config = kept
+    let stored =
+        delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.eq(row.settings_id));
+    let stored = stored.one(db).await?;
+    let config = stored
         .ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its settings")))?
         .config;
     let flow = flow::Entity::ever_in_account(account).filter(flow::Column::Id.eq(row.flow_id));
@@ -158,7 +143,7 @@ async fn settings(app: &App, row: &Model, replaced: bool) -> Result<Settings> {
         Some(typed_in) => typed_in.fields.0,
         None => flow.one(db).await?.map(|flow| flow.fields.0).unwrap_or_default(),
     };
-    // Of no lead: whether templates can be read at all.
+    // Rendered without a lead, to see whether the templates parse.
     let own = config.clone();
     let rendered = app.rendering.run(PATIENCE, move |budget| {
         preview::preview(&own, &fields, &serde_json::Map::new(), budget)

@@ -1,4 +1,4 @@
-//! The fields that partners and profiles may speak of: they are bound to no flow, so these are the fields of all flows.
+//! The fields that partners and profiles may name. They belong to no flow, so these are the fields of all flows.
 
 use std::collections::HashSet;
 
@@ -10,15 +10,15 @@ use entity::{flow, former_field};
 use sea_orm::{DbErr, QueryOrder, QuerySelect};
 
 use leadmesh_core::database::Connection;
-use leadmesh_core::error::{Broken, Error, Result, UserErrorCode};
+use leadmesh_core::error::{Error, Result, UserError, UserErrorCode};
 use leadmesh_forms::rules::{self, PatternSizes, ProblemKind, Rule};
 use leadmesh_forms::templates::FieldNames;
 
-/// The fields of an account's flows, each name once: of several definitions the one of the oldest flow counts.
+/// The fields of an account's flows, each name once: of several definitions the oldest flow's counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KnownFields {
     definitions: Vec<FieldDef>,
-    /// Those of the names in question that deleted flows had: their leads are still there, and are shared or not like others.
+    /// Of the names in question, those that deleted flows had: their leads are still there, and are shared or not like others.
     former: HashSet<String>,
     /// Whether there were flows, where there is none now.
     has_former: bool,
@@ -26,7 +26,8 @@ pub(super) struct KnownFields {
 }
 
 impl KnownFields {
-    /// Reads them, and which of these names deleted flows had. Not within a transaction that writes: an account may have many.
+    /// Reads the fields, and which of the `named` ones deleted flows had. Not within a transaction that writes: an account may
+    /// have many.
     pub(super) async fn of(db: &Connection, account: AccountId, named: &[String]) -> std::result::Result<Self, DbErr> {
         let flows = flow::Entity::in_account(account).order_by_asc(flow::Column::Id);
         let fields: Vec<FieldDefs> = flows
@@ -49,7 +50,7 @@ impl KnownFields {
         self.definitions.iter().any(|field| field.name == name)
     }
 
-    /// Each name once, as it is first defined.
+    /// Each name once, as first defined.
     pub(super) fn union(fields: impl IntoIterator<Item = FieldDef>) -> Self {
         let mut names = HashSet::new();
         let first = fields.into_iter().filter(|field| names.insert(field.name.clone()));
@@ -61,7 +62,7 @@ impl KnownFields {
         }
     }
 
-    /// The same for a recipient who sets up its own delivery: what is not shared with it does not exist.
+    /// For a recipient who sets up its own delivery: fields that are not shared with it do not exist.
     pub(super) fn for_recipient(self) -> Self {
         Self {
             to_recipient: true,
@@ -69,14 +70,13 @@ impl KnownFields {
         }
     }
 
-    /// Whether a recipient sets up its own delivery.
     pub(super) fn is_for_recipient(&self) -> bool {
         self.to_recipient
     }
 
     /// Refuses a selection with a name that no flow has or had: a typing error under EXCEPT would share what it was meant to
-    /// hold back. `path` is where its names stand. An account without any field may make settings before its flows; and a
-    /// recipient, to whom the account's selection applies, could not correct it.
+    /// hold back. `path` is where the names stand. An account without any field may make settings before its flows; and a
+    /// recipient could not correct the account's selection.
     pub(super) fn names(&self, selection: &FieldSelection, path: &str) -> Result<()> {
         if self.to_recipient || (self.definitions.is_empty() && !self.has_former) {
             return Ok(());
@@ -86,22 +86,22 @@ impl KnownFields {
         let names = FieldNames::new(&self.definitions);
         let broken = unknown.map_while(|(index, name)| {
             let text = names.no_such(name)?;
-            Some(Broken::new(
+            Some(UserError::new(
                 UserErrorCode::UnknownField,
                 &format!("{path}.{index}"),
                 text,
             ))
         });
-        let broken: Vec<Broken> = broken.collect();
+        let broken: Vec<UserError> = broken.collect();
         if broken.is_empty() {
             Ok(())
         } else {
-            Err(Error::Broken(broken))
+            Err(Error::User(broken))
         }
     }
 
-    /// What settings with this selection may speak of. To the fields of the flows it adds those that the selection names:
-    /// an account's first settings may be made before the flow whose fields they share, and deleted flows have leads.
+    /// The fields that settings under this selection may name: those of the flows and those of the selection, because an
+    /// account's first settings may be made before the flow whose fields they share, and deleted flows have leads.
     pub(super) fn under(self, selection: &FieldSelection) -> Vec<FieldDef> {
         let named = selection.fields.iter().map(|name| text_field(name));
         let mut all = Self::union(self.definitions.into_iter().chain(named)).definitions;
@@ -109,8 +109,8 @@ impl KnownFields {
         all
     }
 
-    /// The selection by which settings are checked. A recipient knows nothing but what is shared with it, and may name all of that; what
-    /// the account's own selection holds back is not looked for, and not told.
+    /// The selection by which settings are checked. A recipient may name all that is shared with it; what the account's
+    /// selection withholds is not looked up, so that no answer reveals it.
     pub(super) fn checked_by(&self, selection: &FieldSelection) -> FieldSelection {
         if self.to_recipient {
             FieldSelection::default()
@@ -123,19 +123,19 @@ impl KnownFields {
     pub(super) fn rule(&self, rule: &Rule, sizes: &PatternSizes, path: &str) -> Result<serde_json::Value> {
         match rules::check_with_sizes(rule, &self.definitions, sizes) {
             Ok(canonical) => Ok(serde_json::to_value(canonical)?),
-            Err(problems) => Err(Error::Broken(
+            Err(problems) => Err(Error::User(
                 problems.into_iter().map(|problem| broken(problem, path)).collect(),
             )),
         }
     }
 }
 
-fn broken(problem: rules::Problem, path: &str) -> Broken {
+fn broken(problem: rules::Problem, path: &str) -> UserError {
     let code = match problem.kind {
         ProblemKind::UnknownField => UserErrorCode::UnknownField,
         ProblemKind::Invalid => UserErrorCode::InvalidRule,
     };
-    let mut broken = Broken::new(code, path, problem.message);
+    let mut broken = UserError::new(code, path, problem.message);
     broken.path.extend(problem.path);
     broken
 }
@@ -202,16 +202,18 @@ mod tests {
             former: ["ssn".to_owned()].into(),
             ..KnownFields::union([field("age", FieldType::Integer)])
         };
-        let told = |known: &KnownFields, mode| {
+        let problems = |known: &KnownFields, mode| {
             let fields = ["age", "ssn", "agee"].map(str::to_owned).to_vec();
             match known.names(&FieldSelection { mode, fields }, "input.fields") {
                 Ok(()) => Vec::new(),
-                Err(Error::Broken(broken)) => broken,
+                Err(Error::User(broken)) => broken,
                 Err(other) => panic!("{other:?}"),
             }
         };
         for mode in [FieldSelectionMode::Only, FieldSelectionMode::Except] {
-            let [broken] = &told(&known, mode)[..] else { panic!() };
+            let [broken] = &problems(&known, mode)[..] else {
+                panic!()
+            };
             assert_eq!(
                 (broken.code, broken.path.join(".")),
                 (UserErrorCode::UnknownField, "input.fields.2".into())
@@ -222,31 +224,31 @@ mod tests {
             );
         }
         assert_eq!(
-            told(&KnownFields::default(), FieldSelectionMode::Only),
+            problems(&KnownFields::default(), FieldSelectionMode::Only),
             [],
             "there is no flow yet"
         );
         assert_eq!(
-            told(&known.for_recipient(), FieldSelectionMode::Only),
+            problems(&known.for_recipient(), FieldSelectionMode::Only),
             [],
             "not the recipient's to correct"
         );
     }
 
     #[test]
-    fn every_problem_of_a_rule_is_told_where_it_stands() {
+    fn every_problem_of_a_rule_names_its_path() {
         let known = KnownFields::union([field("age", FieldType::Integer)]);
         let rule = json!({"all": [
             {"condition": {"field": "age", "operator": "EQUALS", "value": "x"}},
             {"condition": {"field": "nope", "operator": "IS_EMPTY"}},
         ]});
         let rule: Rule = serde_json::from_value(rule).unwrap();
-        let Err(Error::Broken(broken)) = known.rule(&rule, &PatternSizes::default(), "input.rule") else {
+        let Err(Error::User(broken)) = known.rule(&rule, &PatternSizes::default(), "input.rule") else {
             panic!("the rule is not usable")
         };
-        let told: Vec<_> = broken.iter().map(|rule| (rule.code, rule.path.join("."))).collect();
+        let problems: Vec<_> = broken.iter().map(|rule| (rule.code, rule.path.join("."))).collect();
         assert_eq!(
-            told,
+            problems,
             [
                 (
                     UserErrorCode::InvalidRule,

@@ -1,16 +1,15 @@
-//! Partners and the profiles that pick among them: what an account sets up so that its leads reach somebody.
+//! Partners, and the profiles that choose among them.
 //!
-//! Every use case here is one `change::Change`: it holds the account's row from its first statement to its commit, so
-//! that the changes of an account follow one another and limits, ranks and plans are counted exactly.
+//! Every use case that writes is one [`Change`](leadmesh_core::identity::change::Change).
 
 pub mod assignments;
-mod change;
 mod check;
 pub mod diagnosis;
 mod known_fields;
 pub mod partners;
 pub mod preview;
 pub mod profiles;
+mod rows;
 mod rule_check;
 pub mod secrets;
 pub mod settings;

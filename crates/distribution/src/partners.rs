@@ -1,37 +1,31 @@
-//! Partners: recipients that an account keeps a record of and that need no account of their own.
+//! Partners: recipients without an account of their own.
 
 use async_graphql::MaybeUndefined;
-use entity::account::Plan;
 use entity::cap_usage::Caps;
 use entity::flow::Names;
 use entity::ids::PartnerId;
 use entity::partner::{ActiveModel, Column, Entity, Model};
 use entity::portal_user::{Permissions, PortalPermission};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, NotSet, PaginatorTrait, QueryFilter, QuerySelect, Select, Set,
-    Unchanged,
-};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ActiveModelTrait, ColumnTrait, PaginatorTrait, QueryFilter, Select, Set, Unchanged};
 use serde_json::{Value, json};
 
-use super::change::{Change, Subject, differences};
 use super::check::{self, Checked, MAX_NOTES};
-use super::settings::{self, Asked, DeliveryInput};
+use super::rows::{begin, lock_partner, partner_entry};
+use super::settings::{self, CheckedSettings, DeliveryInput, PartnerResult};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::change::{Change, differences};
 use leadmesh_core::identity::policy::Action;
-use leadmesh_core::identity::{email_address, texts};
-use leadmesh_flows::caps::{self, CapInput};
+use leadmesh_core::identity::{email_address, search, texts};
+use leadmesh_flows::caps::CapInput;
 
-/// How many partners an account may have.
 pub const MAX_PARTNERS: u64 = 10_000;
-/// How many tags a partner may have.
 pub const MAX_TAGS: usize = 50;
-/// The longest tag, in characters.
+/// In characters.
 pub const MAX_TAG: usize = 40;
 const MAX_PHONE: usize = 50;
-const MAX_SEARCH: usize = 200;
 
 /// A partner to be made.
 #[derive(Clone, Debug)]
@@ -75,15 +69,6 @@ pub struct PartnerChanges {
     pub caps: MaybeUndefined<Vec<CapInput>>,
 }
 
-/// A partner after a change of how it gets its leads.
-#[derive(Clone, Debug)]
-pub struct Changed {
-    /// As it is now.
-    pub partner: Model,
-    /// A signing secret that the change made; never shown again.
-    pub signing_secret: Option<String>,
-}
-
 /// Which partners are listed.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -95,27 +80,28 @@ pub struct Filter {
     pub search: Option<String>,
 }
 
-/// Makes a partner; it is active and its portal is closed.
-pub async fn create(app: &App, caller: &Caller, input: NewPartner) -> Result<Changed> {
+/// Makes an active partner with a closed portal.
+pub async fn create(app: &App, caller: &Caller, input: NewPartner) -> Result<PartnerResult> {
     let account = caller.require(Action::ManagePartners)?;
     let delivery = input.delivery.clone().unwrap_or_default();
-    let delivery = Asked::check(app, account, delivery, "input.delivery").await?;
-    let change = Change::begin(app, caller).await?;
+    let delivery = CheckedSettings::check(app, account, delivery, "input.delivery").await?;
+    let change = begin(app, caller).await?;
     let count = Entity::in_account(change.account.id).count(&change.tx).await?;
     if count >= MAX_PARTNERS {
         let message = "an account has 10,000 partners at most: ask the operator of this server";
-        return Err(Error::broken(UserErrorCode::LimitReached, "input", message));
+        return Err(Error::user(UserErrorCode::LimitReached, "input", message));
     }
     let row = new_row(&change, input)?;
     let id = *row.id.as_ref();
     let settings = settings::prepare(&change, delivery, None).await?;
-    let (row, signing_secret) = settings::adopt(&change, row, &settings, None)?;
+    let (row, signing_secret) = settings::adopt(&change, row, &settings, None).await?;
     let partner = row.insert(&change.tx).await?;
     settings::insert(&change, id, &settings).await?;
-    let told = json!({"email": partner.email, "delivery": settings.told()});
-    change.record("partner.created", subject(&partner), Some(told)).await?;
-    change.commit().await?;
-    Ok(Changed {
+    let changes = json!({"email": partner.email, "delivery": settings.audit_view()});
+    change
+        .commit_with(partner_entry("partner.created", &partner).with(changes))
+        .await?;
+    Ok(PartnerResult {
         partner,
         signing_secret,
     })
@@ -127,7 +113,7 @@ fn new_row(change: &Change<'_>, input: NewPartner) -> Result<ActiveModel> {
         Some(name) => texts::timezone(&name, "input.timezone")?,
         None => account.timezone.clone(),
     };
-    let caps = checked_caps(change, &input.caps.unwrap_or_default(), &Caps::default(), &timezone)?;
+    let caps = check::caps(change, &input.caps.unwrap_or_default(), &Caps::default(), &timezone)?;
     let optional = |text: Option<String>, check: &dyn Fn(&str) -> Checked<Option<String>>| {
         text.map_or(Ok(None), |text| check(&text))
     };
@@ -157,10 +143,9 @@ fn new_row(change: &Change<'_>, input: NewPartner) -> Result<ActiveModel> {
     })
 }
 
-/// Changes a partner.
 pub async fn update(app: &App, caller: &Caller, input: PartnerChanges) -> Result<Model> {
-    let change = Change::begin(app, caller).await?;
-    let before = hold(&change, input.id, "input.id").await?;
+    let change = begin(app, caller).await?;
+    let before = lock_partner(&change, input.id, "input.id").await?;
     let timezone = check::given(input.timezone, |name| Ok(texts::timezone(&name, "input.timezone")?))?;
     let zone = timezone.try_as_ref().unwrap_or(&before.timezone);
     let row = ActiveModel {
@@ -169,23 +154,23 @@ pub async fn update(app: &App, caller: &Caller, input: PartnerChanges) -> Result
         email: check::given(input.email, |text| Ok(email_address::parse(&text, "input.email")?))?,
         phone: check::cleared_or_given(input.phone, |text| Ok(checked_phone(&text)?))?,
         notes: check::cleared_or_given(input.notes, |text| Ok(checked_notes(&text)?))?,
-        tags: list_or_none(input.tags, |tags| checked_tags(&tags))?,
-        caps: list_or_none(input.caps, |caps| checked_caps(&change, &caps, &before.caps, zone))?,
+        tags: check::list_or_none(input.tags, |tags| checked_tags(&tags))?,
+        caps: check::list_or_none(input.caps, |caps| check::caps(&change, &caps, &before.caps, zone))?,
         timezone,
         updated_at: Set(app.clock.now()),
         ..Default::default()
     };
     let after = row.update(&change.tx).await?;
-    let changes = differences(&view(&before), &view(&after));
-    change.record("partner.updated", subject(&after), changes).await?;
-    change.commit().await?;
+    let mut entry = partner_entry("partner.updated", &after);
+    entry.changes = differences(&audit_view(&before), &audit_view(&after));
+    change.commit_with(entry).await?;
     Ok(after)
 }
 
-/// Lets a partner get leads, or no more. Deliveries under way go on.
+/// Switches routing to a partner on or off. Deliveries under way go on.
 pub async fn set_active(app: &App, caller: &Caller, id: PartnerId, active: bool) -> Result<Model> {
-    let change = Change::begin(app, caller).await?;
-    let before = hold(&change, id, "id").await?;
+    let change = begin(app, caller).await?;
+    let before = lock_partner(&change, id, "id").await?;
     if before.active == active {
         return Ok(before);
     }
@@ -201,19 +186,17 @@ pub async fn set_active(app: &App, caller: &Caller, id: PartnerId, active: bool)
     } else {
         "partner.deactivated"
     };
-    change.record(action, subject(&after), None).await?;
-    change.commit().await?;
+    change.commit_with(partner_entry(action, &after)).await?;
     Ok(after)
 }
 
-/// A partner of the caller's account.
 pub async fn find(app: &App, caller: &Caller, id: PartnerId) -> Result<Option<Model>> {
     let account = caller.require(Action::ReadSetup)?;
     let found = Entity::in_account(account).filter(Column::Id.eq(id));
     Ok(found.one(app.db.read()).await?)
 }
 
-/// The partners of the caller's account that fit, in no order yet.
+/// For paging; unordered.
 pub fn list(app: &App, caller: &Caller, filter: &Filter) -> Result<Select<Entity>> {
     let mut found = Entity::in_account(caller.require(Action::ReadSetup)?);
     if let Some(active) = filter.active {
@@ -223,77 +206,10 @@ pub fn list(app: &App, caller: &Caller, filter: &Filter) -> Result<Select<Entity
         found = found.filter(Entity::tagged(app.db.is_postgres(), tag));
     }
     if let Some(text) = &filter.search {
-        let like = containing(text);
-        found = found.filter(matches(Column::Name, like.clone()).or(matches(Column::Email, like)));
+        let named = search::contains(Column::Name, text);
+        found = found.filter(named.or(search::contains(Column::Email, text)));
     }
     Ok(found)
-}
-
-/// What a text contains, in lower case, for `LIKE`.
-pub(super) fn containing(text: &str) -> LikeExpr {
-    let mut pattern = String::from("%");
-    for c in text
-        .trim()
-        .to_lowercase()
-        .chars()
-        .filter(|c| *c != '\0')
-        .take(MAX_SEARCH)
-    {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    LikeExpr::new(pattern).escape('\\')
-}
-
-/// Whether a column contains that, in any case.
-pub(super) fn matches(column: impl ColumnTrait, like: LikeExpr) -> Expr {
-    Expr::expr(Func::lower(Expr::col(column.as_column_ref()))).like(like)
-}
-
-/// A partner of the account in which a change is under way; `path` is where its identifier stands in the input.
-pub(super) async fn hold(change: &Change<'_>, id: PartnerId, path: &str) -> Result<Model> {
-    let held = Entity::in_account(change.account.id).filter(Column::Id.eq(id));
-    let found = held.lock_exclusive().one(&change.tx).await?;
-    found.ok_or_else(|| {
-        let message = "there is no such partner: give the id of one of your partners";
-        Error::broken(UserErrorCode::NotFound, path, message)
-    })
-}
-
-/// A partner as the subject of an entry in the trail.
-pub(super) fn subject(partner: &Model) -> Subject<'_> {
-    Subject {
-        kind: "Partner",
-        id: partner.id.to_string(),
-        label: &partner.name,
-    }
-}
-
-/// Caps of a partner or an assignment, which the FREE plan does not include.
-pub(super) fn checked_caps(change: &Change<'_>, inputs: &[CapInput], old: &Caps, zone: &str) -> Result<Caps> {
-    if !inputs.is_empty() && change.account.plan == Plan::Free {
-        change.require_paid("input.caps", "caps")?;
-    }
-    let new_id = || change.app.clock.id();
-    Ok(caps::check(inputs, old, zone, "input.caps", new_id)?)
-}
-
-/// A column that holds a list: null empties it.
-pub(super) fn list_or_none<T, U>(
-    value: MaybeUndefined<Vec<T>>,
-    check: impl FnOnce(Vec<T>) -> Result<U>,
-) -> Result<ActiveValue<U>>
-where
-    U: Into<sea_orm::Value>,
-{
-    match value {
-        MaybeUndefined::Undefined => Ok(NotSet),
-        MaybeUndefined::Null => Ok(Set(check(Vec::new())?)),
-        MaybeUndefined::Value(list) => Ok(Set(check(list)?)),
-    }
 }
 
 fn checked_phone(text: &str) -> Checked<Option<String>> {
@@ -314,13 +230,12 @@ fn checked_tags(tags: &[String]) -> Result<Names> {
     }
     if checked.len() > MAX_TAGS {
         let message = "a partner has 50 tags at most: remove some";
-        return Err(Error::broken(UserErrorCode::LimitReached, "input.tags", message));
+        return Err(Error::user(UserErrorCode::LimitReached, "input.tags", message));
     }
     Ok(Names(checked))
 }
 
-/// What the trail compares.
-fn view(partner: &Model) -> Value {
+fn audit_view(partner: &Model) -> Value {
     json!({
         "name": partner.name,
         "email": partner.email,

@@ -1,4 +1,4 @@
-//! Showing what a partner would get for a lead, before there is one.
+//! Previews of deliveries with sample values.
 
 use async_graphql::{InputObject, Json};
 use std::collections::HashSet;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use entity::delivery_config::{Channel, DeliveryConfig, FieldSelection};
 use entity::field::{FieldDef, FieldType};
-use entity::ids::{AccountId, AssignmentId, FlowId, PartnerId, ProfileId};
+use entity::ids::{AccountId, AssignmentId, FlowId, PartnerId, ProfileId, SettingsId};
 use entity::{assignment, delivery_settings, flow, partner, smtp_settings, step};
 use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryOrder};
 use serde_json::{Map, Value};
@@ -26,7 +26,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// A test delivery to a partner.
 #[derive(Clone, Debug, InputObject)]
 #[graphql(name = "TestDeliveryInput")]
-pub struct ToPreview {
+pub struct PreviewInput {
     /// Identifier of the partner.
     #[graphql(name = "partnerId")]
     pub partner: PartnerId,
@@ -37,28 +37,29 @@ pub struct ToPreview {
     pub fields: Json<Value>,
 }
 
-/// What would be sent, and what is worth a word about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Previewed {
-    /// What would be sent; its body is empty when the delivery would fail before anything is.
+pub struct PreviewResult {
+    /// The body is empty if the delivery would fail before anything is sent.
     pub preview: Preview,
-    /// What people should know.
     pub warnings: Vec<String>,
 }
 
-/// Shows what a partner would get. Nothing is sent or stored, and no secret is opened.
-///
-/// The values are typed as those of a lead are, by the fields of the flows that distribute to the partner, or of all flows as
-/// long as none does.
-///
-/// # Errors
-/// `NotFound` if the partner, or a place of it by that identifier, is not in the caller's account.
-pub async fn preview(app: &App, caller: &Caller, input: ToPreview) -> Result<Previewed> {
+/// Shows what a partner would get. Nothing is sent or stored, and no secret is opened. Values are typed as those of a lead, by
+/// the fields of the flows that distribute to the partner, or of all flows while none does.
+pub async fn preview(app: &App, caller: &Caller, input: PreviewInput) -> Result<PreviewResult> {
     let account = caller.require(Action::ReadSetup)?;
-    let composed = compose(app, account, input).await?;
-    let config = &composed.settings.config;
-    let mut warnings = composed.warnings;
-    let (own, definitions, lead) = (config.clone(), composed.definitions, composed.lead);
+    let Value::Object(given) = input.fields.0 else {
+        return Err(Error::BadInput("fields is an object of values by field name".into()));
+    };
+    let target = Target::load(app, account, input.partner, input.assignment).await?;
+    let target = target.map_err(|missing| match missing {
+        Missing::Partner => Error::NotFound("partner"),
+        Missing::Assignment => Error::NotFound("assignment of this partner"),
+    })?;
+    let sample = compose(app, target, given).await?;
+    let config = &sample.settings.config;
+    let mut warnings = sample.warnings;
+    let (own, definitions, lead) = (config.clone(), sample.definitions, sample.lead);
     let rendered = app.rendering.run(PATIENCE, move |budget| {
         preview::preview(&own, &definitions, &lead, budget)
     });
@@ -66,39 +67,77 @@ pub async fn preview(app: &App, caller: &Caller, input: ToPreview) -> Result<Pre
         warnings.push(format!("The delivery would fail: {error}."));
         Preview::of(config.channel(), String::new())
     });
-    Ok(Previewed { preview, warnings })
+    Ok(PreviewResult { preview, warnings })
 }
 
-/// What a delivery would be made of.
-pub(super) struct Composed {
-    /// To whom.
+/// Where sample values would go.
+pub(super) struct Target {
+    partner: partner::Model,
+    /// The named assignment, or all of the partner.
+    assignments: Vec<assignment::Model>,
+    /// Settings of the named assignment.
+    own_settings: Option<SettingsId>,
+}
+
+pub(super) enum Missing {
+    Partner,
+    Assignment,
+}
+
+impl Target {
+    pub(super) async fn load(
+        app: &App,
+        account: AccountId,
+        partner: PartnerId,
+        named: Option<AssignmentId>,
+    ) -> Result<std::result::Result<Self, Missing>> {
+        let found = partner::Entity::in_account(account).filter(partner::Column::Id.eq(partner));
+        let Some(partner) = found.one(app.db.read()).await? else {
+            return Ok(Err(Missing::Partner));
+        };
+        let mut assignments =
+            assignment::Entity::in_account(account).filter(assignment::Column::PartnerId.eq(partner.id));
+        if let Some(id) = named {
+            assignments = assignments.filter(assignment::Column::Id.eq(id));
+        }
+        let assignments = assignments.all(app.db.read()).await?;
+        if named.is_some() && assignments.is_empty() {
+            return Ok(Err(Missing::Assignment));
+        }
+        let own_settings = named
+            .and(assignments.first())
+            .and_then(|assignment| assignment.settings_id);
+        Ok(Ok(Self {
+            partner,
+            assignments,
+            own_settings,
+        }))
+    }
+}
+
+/// What a delivery of sample values is made of.
+pub(super) struct SampleDelivery {
     pub(super) partner: partner::Model,
-    /// How.
     pub(super) settings: delivery_settings::Model,
-    /// The flow that a lead of this kind would come from; none as long as no flow leads there.
+    /// None while no flow leads to the partner.
     pub(super) flow: Option<FlowId>,
-    /// What is known of such a lead.
     pub(super) definitions: Vec<FieldDef>,
-    /// Its values, as a flow with these fields would keep them.
+    /// Values as a flow with these fields would store them.
     pub(super) lead: Map<String, Value>,
-    /// What people should know.
     pub(super) warnings: Vec<String>,
 }
 
-/// Puts together what a partner would get.
-pub(super) async fn compose(app: &App, account: AccountId, input: ToPreview) -> Result<Composed> {
-    let Value::Object(given) = input.fields.0 else {
-        return Err(Error::BadInput("fields is an object of values by field name".into()));
-    };
-    let partner = partner::Entity::in_account(account).filter(partner::Column::Id.eq(input.partner));
-    let partner = partner.one(app.db.read()).await?.ok_or(Error::NotFound("partner"))?;
-    let places = places(app, &partner, input.assignment).await?;
-    let own = input.assignment.and(places.first()).and_then(|place| place.settings_id);
-    let settings = settings_of(app, &partner, own).await?;
-    let (flow, definitions) = definitions(app, account, &places, settings.config.fields()).await?;
+pub(super) async fn compose(app: &App, target: Target, given: Map<String, Value>) -> Result<SampleDelivery> {
+    let Target {
+        partner,
+        assignments,
+        own_settings,
+    } = target;
+    let settings = settings_of(app, &partner, own_settings).await?;
+    let (flow, definitions) = definitions(app, partner.account_id, &assignments, settings.config.fields()).await?;
     let mut warnings = warnings(app, &partner, &settings.config).await?;
     let lead = typed(&definitions, given, &mut warnings);
-    Ok(Composed {
+    Ok(SampleDelivery {
         partner,
         settings,
         flow,
@@ -108,40 +147,22 @@ pub(super) async fn compose(app: &App, account: AccountId, input: ToPreview) -> 
     })
 }
 
-/// The partner's places, or the one that was named.
-async fn places(app: &App, partner: &partner::Model, named: Option<AssignmentId>) -> Result<Vec<assignment::Model>> {
-    let mut places =
-        assignment::Entity::in_account(partner.account_id).filter(assignment::Column::PartnerId.eq(partner.id));
-    if let Some(id) = named {
-        places = places.filter(assignment::Column::Id.eq(id));
-    }
-    let places = places.all(app.db.read()).await?;
-    if named.is_some() && places.is_empty() {
-        return Err(Error::NotFound("assignment of this partner"));
-    }
-    Ok(places)
-}
-
-async fn settings_of(
-    app: &App,
-    partner: &partner::Model,
-    own: Option<entity::ids::SettingsId>,
-) -> Result<delivery_settings::Model> {
+async fn settings_of(app: &App, partner: &partner::Model, own: Option<SettingsId>) -> Result<delivery_settings::Model> {
     let id = own.unwrap_or(partner.settings_id);
     let row = delivery_settings::Entity::in_account(partner.account_id).filter(delivery_settings::Column::Id.eq(id));
     let row = row.one(app.db.read()).await?;
     Ok(row.ok_or_else(|| anyhow::anyhow!("the delivery settings {id} are gone"))?)
 }
 
-/// The fields of the flows that distribute through the profiles of these places. As long as there are none: those of all
-/// flows, and those that the selection names, for settings may be made before their flow.
+/// The fields of the flows that distribute through the profiles of these assignments. While there are none: those of all flows
+/// and of the selection, because settings may be made before their flow.
 async fn definitions(
     app: &App,
     account: AccountId,
-    places: &[assignment::Model],
+    assignments: &[assignment::Model],
     selection: &FieldSelection,
 ) -> std::result::Result<(Option<FlowId>, Vec<FieldDef>), DbErr> {
-    let profiles: HashSet<ProfileId> = places.iter().map(|place| place.profile_id).collect();
+    let profiles: HashSet<ProfileId> = assignments.iter().map(|assignment| assignment.profile_id).collect();
     let steps = step::Entity::in_account(account).filter(step::Column::ProfileId.is_in(profiles));
     let feeding = steps.all(app.db.read()).await?.into_iter().map(|step| step.flow_id);
     let flows = flow::Entity::in_account(account).filter(flow::Column::Id.is_in(feeding));
@@ -179,7 +200,7 @@ async fn warnings(app: &App, partner: &partner::Model, config: &DeliveryConfig) 
     Ok(warnings)
 }
 
-/// The values as a flow with these fields would keep them.
+/// The values as a flow with these fields would store them.
 fn typed(definitions: &[FieldDef], given: Map<String, Value>, warnings: &mut Vec<String>) -> Map<String, Value> {
     let defined = |name: &str| definitions.iter().find(|field| field.name == name);
     let is_country = |name: &str| defined(name).is_some_and(|field| field.field_type == FieldType::Country);
@@ -233,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_typed_as_those_of_a_lead_and_what_is_wrong_with_them_is_told() {
+    fn values_are_typed_as_those_of_a_lead_with_warnings() {
         let fields = [
             field("country", FieldType::Country),
             field("phone", FieldType::Phone),

@@ -1,5 +1,5 @@
-//! Checking rules of profiles and assignments: what takes long (reading the fields that they may name, compiling patterns) before
-//! their change begins, the rest within it.
+//! Checks of the rules of profiles and assignments. The slow part (reading known fields, compiling patterns) comes before the
+//! change's transaction, the rest within it.
 
 use async_graphql::MaybeUndefined;
 use entity::ids::{AccountId, AssignmentId, ProfileId};
@@ -7,41 +7,39 @@ use entity::{assignment, profile};
 use sea_orm::{ActiveValue, ColumnTrait, QueryFilter};
 use serde_json::Value;
 
-use super::change::Change;
 use super::check;
 use super::known_fields::KnownFields;
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::change::Change;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_forms::limits::PROFILE_PATTERN_BYTES;
 use leadmesh_forms::rules::{PatternSizes, Rule};
 
 const PATH: &str = "input.rule";
 
-/// Where a rule is going to be.
+/// Where a rule is saved.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Of {
-    /// In a profile that is not there yet.
+pub(super) enum RuleTarget {
     NewProfile,
-    /// In this profile, in place of its rule.
+    /// Replaces the rule of this profile.
     Profile(ProfileId),
-    /// In a new place of this profile.
+    /// In a new assignment of this profile.
     NewAssignment(ProfileId),
-    /// In this place, in place of its rule.
+    /// Replaces the rule of this assignment.
     Assignment(AssignmentId),
 }
 
-/// What a rule is checked with.
 pub(super) struct RuleCheck {
     known: KnownFields,
     sizes: PatternSizes,
 }
 
 impl RuleCheck {
-    /// Reads and compiles; nothing where there is no rule. Refuses a rule that together with the others of its profile takes too
-    /// much.
-    pub(super) async fn read(app: &App, caller: &Caller, of: Of, rule: Option<&Rule>) -> Result<Self> {
+    /// Reads the known fields and compiles the patterns; nothing without a rule. Refuses a rule whose patterns together with
+    /// the others of its profile exceed the limit.
+    pub(super) async fn read(app: &App, caller: &Caller, of: RuleTarget, rule: Option<&Rule>) -> Result<Self> {
         let account = caller.require(Action::ManagePartners)?;
         let Some(rule) = rule else {
             return Ok(Self {
@@ -67,12 +65,12 @@ impl RuleCheck {
                 PROFILE_PATTERN_BYTES >> 20,
                 together.div_ceil(1 << 20)
             );
-            return Err(Error::broken(UserErrorCode::LimitReached, PATH, &message));
+            return Err(Error::user(UserErrorCode::LimitReached, PATH, &message));
         }
         Ok(Self { known, sizes })
     }
 
-    /// A rule at `input.rule` as a column, absent if it stays; the FREE plan does not include rules.
+    /// The rule at `input.rule` as a column, absent if it stays; the FREE plan does not include rules.
     pub(super) fn column(&self, change: &Change<'_>, rule: MaybeUndefined<Rule>) -> Result<ActiveValue<Option<Value>>> {
         if rule.is_value() {
             change.require_paid(PATH, "rules")?;
@@ -82,25 +80,25 @@ impl RuleCheck {
 }
 
 /// The other rules of the profile.
-async fn others(app: &App, account: AccountId, of: Of) -> Result<Vec<Rule>> {
+async fn others(app: &App, account: AccountId, of: RuleTarget) -> Result<Vec<Rule>> {
     let db = app.db.read();
-    let place = match of {
-        Of::Assignment(id) => {
-            let place = assignment::Entity::in_account(account).filter(assignment::Column::Id.eq(id));
-            place.one(db).await?.map(|place| place.profile_id)
+    let profile = match of {
+        RuleTarget::Assignment(id) => {
+            let found = assignment::Entity::in_account(account).filter(assignment::Column::Id.eq(id));
+            found.one(db).await?.map(|assignment| assignment.profile_id)
         }
-        Of::Profile(id) | Of::NewAssignment(id) => Some(id),
-        Of::NewProfile => None,
+        RuleTarget::Profile(id) | RuleTarget::NewAssignment(id) => Some(id),
+        RuleTarget::NewProfile => None,
     };
-    let Some(profile) = place else { return Ok(Vec::new()) };
-    let places = assignment::Entity::in_account(account).filter(assignment::Column::ProfileId.eq(profile));
-    let places = places.all(db).await?.into_iter();
-    let replaced = |place: &assignment::Model| matches!(of, Of::Assignment(id) if id == place.id);
-    let mut rules: Vec<Value> = places
-        .filter(|place| !replaced(place))
-        .filter_map(|place| place.rule)
+    let Some(profile) = profile else { return Ok(Vec::new()) };
+    let assignments = assignment::Entity::in_account(account).filter(assignment::Column::ProfileId.eq(profile));
+    let assignments = assignments.all(db).await?.into_iter();
+    let replaced = |assignment: &assignment::Model| matches!(of, RuleTarget::Assignment(id) if id == assignment.id);
+    let mut rules: Vec<Value> = assignments
+        .filter(|assignment| !replaced(assignment))
+        .filter_map(|assignment| assignment.rule)
         .collect();
-    if !matches!(of, Of::Profile(_)) {
+    if !matches!(of, RuleTarget::Profile(_)) {
         let own = profile::Entity::in_account(account).filter(profile::Column::Id.eq(profile));
         rules.extend(own.one(db).await?.and_then(|profile| profile.rule));
     }

@@ -1,52 +1,49 @@
-//! A partner's signing secret: made when it is first needed, shown once, replaced without a break.
+//! A partner's signing secret: made when first needed, shown once, rotated without a break.
 
 use chrono::Duration;
 use entity::ids::PartnerId;
 use entity::partner;
 use sea_orm::{ActiveModelTrait, Set, Unchanged};
 
-use super::change::{Change, Subject};
-use super::partners;
+use super::rows::{begin, lock_partner, partner_entry};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::change::Change;
 use leadmesh_delivery::{seal_context, signing};
 
-/// How long the secret before still signs after it was replaced, in hours.
+/// How long the replaced secret still signs.
 pub const PREVIOUS_SECRET_HOURS: i64 = 24;
 
-/// A signing secret that was just made.
 pub(super) struct NewSecret {
-    /// For storing.
     pub(super) sealed: String,
-    /// Its last four characters.
+    /// The last four characters.
     pub(super) hint: String,
-    /// For showing it once.
+    /// Shown once.
     pub(super) revealed: String,
 }
 
 /// A new secret for a partner, not yet stored.
-pub(super) fn make(change: &Change<'_>, partner: PartnerId) -> Result<NewSecret> {
+pub(super) async fn make(change: &Change<'_>, partner: PartnerId) -> Result<NewSecret> {
     let revealed = signing::Secret::from_random(rand::random()).reveal();
     let from_end = revealed.char_indices().rev().nth(3);
     let hint = from_end
         .and_then(|(start, _)| revealed.get(start..))
         .unwrap_or_default();
+    let keys = change.keys().await?;
     Ok(NewSecret {
-        sealed: change
-            .keys
-            .seal(&seal_context::signing_secret(partner), revealed.as_bytes())?,
+        sealed: keys.seal(&seal_context::signing_secret(partner), revealed.as_bytes())?,
         hint: hint.to_owned(),
         revealed,
     })
 }
 
-/// Replaces a partner's signing secret, or makes the first one, and answers it: the only time that it is shown. The one
-/// before signs too for [`PREVIOUS_SECRET_HOURS`]; of still older ones nothing is kept.
+/// Replaces a partner's signing secret, or makes the first one, and answers it: the only time that it is shown. The replaced
+/// one signs too for [`PREVIOUS_SECRET_HOURS`]; older ones are not kept.
 pub async fn rotate(app: &App, caller: &Caller, id: PartnerId) -> Result<(partner::Model, String)> {
-    let change = Change::begin(app, caller).await?;
-    let before = partners::hold(&change, id, "partnerId").await?;
-    let secret = make(&change, id)?;
+    let change = begin(app, caller).await?;
+    let before = lock_partner(&change, id, "partnerId").await?;
+    let secret = make(&change, id).await?;
     let now = app.clock.now();
     let until = before
         .sealed_secret
@@ -63,12 +60,8 @@ pub async fn rotate(app: &App, caller: &Caller, id: PartnerId) -> Result<(partne
         ..Default::default()
     };
     let after = row.update(&change.tx).await?;
-    let subject = Subject {
-        kind: "Partner",
-        id: id.to_string(),
-        label: &after.name,
-    };
-    change.record("partner.secret_rotated", subject, None).await?;
-    change.commit().await?;
+    change
+        .commit_with(partner_entry("partner.secret_rotated", &after))
+        .await?;
     Ok((after, secret.revealed))
 }

@@ -1,5 +1,5 @@
-//! How a partner gets its leads. Settings are written once and never changed: a delivery keeps the version that it was
-//! made with, and a change makes a new version that counts from the next delivery on.
+//! Delivery settings. They are never changed once written: a delivery keeps its version, and a change writes a new version that
+//! counts from the next delivery on.
 
 mod account;
 mod email;
@@ -20,13 +20,13 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set, Unch
 use serde_json::{Value, json};
 use url::Url;
 
-use super::change::Change;
 use super::known_fields::KnownFields;
-use super::partners::{self, Changed};
-use super::{assignments, secrets};
+use super::rows::{assignment_entry, begin, lock_assignment, lock_partner, partner_entry};
+use super::secrets;
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::change::Change;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::rights;
 
@@ -37,7 +37,7 @@ pub use retry::{ResponseRuleInput, RetryInput};
 pub use warnings::{email_warnings, encrypted_warnings, warnings};
 pub use webhook::WebhookInput;
 
-/// Delivery settings as somebody asks for them. They are whole: what is absent gets its default, not its value before.
+/// New delivery settings. They replace the present ones whole: an omitted value gets its default.
 #[derive(Clone, Debug)]
 pub enum DeliveryInput {
     /// By mail.
@@ -51,7 +51,6 @@ pub enum DeliveryInput {
 }
 
 impl DeliveryInput {
-    /// The fields that its selection names.
     fn named_fields(&self) -> &[String] {
         let fields = match self {
             Self::Email(input) => &input.fields,
@@ -62,7 +61,7 @@ impl DeliveryInput {
         fields.as_ref().map_or(&[], |selection| &selection.fields)
     }
 
-    /// Puts what the recipient gets to see in place of what the input says.
+    /// Replaces the input's selection by what the recipient gets to see.
     fn share(&mut self, selection: FieldSelection) {
         match self {
             Self::Email(input) => input.fields = Some(selection),
@@ -93,59 +92,66 @@ pub struct AccountInput {
     pub connection: ConnectionId,
     /// What the account gets to see; none means all.
     pub fields: Option<FieldSelection>,
-    /// Names that the account gets in place of the flow's.
+    /// Names that the account gets in assignment of the flow's.
     pub mapping: Vec<FieldMapping>,
 }
 
-/// A change of how a partner gets its leads, in all profiles or in one place of one profile.
+/// A partner after a change of how it gets its leads.
+#[derive(Clone, Debug)]
+pub struct PartnerResult {
+    pub partner: partner::Model,
+    /// A signing secret that the change made; never shown again.
+    pub signing_secret: Option<String>,
+}
+
+/// A change of how a partner gets its leads, in all profiles or in one assignment of one profile.
 #[derive(Clone, Debug)]
 pub struct SetDelivery {
     /// Which partner.
     pub partner: PartnerId,
-    /// One of its places; none means wherever a place has no settings of its own.
+    /// One of its assignments; none means wherever an assignment has no settings of its own.
     pub assignment: Option<AssignmentId>,
     /// From now on.
     pub delivery: DeliveryInput,
 }
 
-/// Settings that somebody asks for, checked as far as that goes before their change begins: reading the fields that they may speak
-/// of, and templates, takes longer than anybody should wait for a transaction.
-pub(super) struct Asked<'p> {
-    delivery: CheckedDelivery,
+/// Delivery settings, checked as far as possible before their change begins: reading known fields and checking templates takes
+/// too long for a transaction.
+pub(super) struct CheckedSettings<'p> {
+    delivery: CheckedConfig,
     path: &'p str,
 }
 
-enum CheckedDelivery {
+enum CheckedConfig {
     Email(EmailConfig, SetBy),
     Webhook(Box<WebhookConfig>, Vec<HeaderInput>),
     Portal(PortalConfig),
     Account(AccountInput, KnownFields),
 }
 
-/// Whose settings these are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SetBy {
     Account,
     Recipient,
 }
 
-impl<'p> Asked<'p> {
-    /// By somebody of the account.
+impl<'p> CheckedSettings<'p> {
+    /// Settings by a user of the account.
     pub(super) async fn check(app: &App, account: AccountId, delivery: DeliveryInput, path: &'p str) -> Result<Self> {
         let known = KnownFields::of(app.db.read(), account, delivery.named_fields()).await?;
         Self::of(app, delivery, known, path)
     }
 
-    /// By the recipient, who goes on seeing what `sharing` says, whatever the input says.
+    /// Settings by the recipient, who goes on seeing what `sharing` says.
     async fn check_of_recipient(
         app: &App,
         account: AccountId,
-        (mut delivery, sharing): (DeliveryInput, FieldSelection),
-        path: &'p str,
+        mut delivery: DeliveryInput,
+        sharing: FieldSelection,
     ) -> Result<Self> {
         delivery.share(sharing);
         let known = KnownFields::of(app.db.read(), account, delivery.named_fields()).await?;
-        Self::of(app, delivery, known.for_recipient(), path).map_err(without_names)
+        Self::of(app, delivery, known.for_recipient(), "input").map_err(without_names)
     }
 
     fn of(app: &App, delivery: DeliveryInput, known: KnownFields, path: &'p str) -> Result<Self> {
@@ -156,76 +162,76 @@ impl<'p> Asked<'p> {
         };
         let delivery = match delivery {
             DeliveryInput::Email(input) => {
-                CheckedDelivery::Email(email::check(input, known, &format!("{path}.email"))?, by)
+                CheckedConfig::Email(email::check(input, known, &format!("{path}.email"))?, by)
             }
             DeliveryInput::Webhook(input) => {
                 let (config, headers) = webhook::check(*input, &app.config, known, &format!("{path}.webhook"))?;
-                CheckedDelivery::Webhook(Box::new(config), headers)
+                CheckedConfig::Webhook(Box::new(config), headers)
             }
-            DeliveryInput::Portal(input) => CheckedDelivery::Portal(PortalConfig {
+            DeliveryInput::Portal(input) => CheckedConfig::Portal(PortalConfig {
                 fields: shared::selection(input.fields, &known, &format!("{path}.portal.fields"))?,
             }),
-            DeliveryInput::Account(input) => CheckedDelivery::Account(input, known),
+            DeliveryInput::Account(input) => CheckedConfig::Account(input, known),
         };
         Ok(Self { delivery, path })
     }
 }
 
-/// To a recipient no field is named but those that it has named itself: not what is held back from it, nor what flows have whose leads
-/// never come to it.
+/// Hides all field names that the recipient has not named itself.
 fn without_names(error: Error) -> Error {
-    let Error::Broken(mut broken) = error else { return error };
+    let Error::User(mut broken) = error else { return error };
     for rule in &mut broken {
         if rule.code == UserErrorCode::UnknownField {
             "this names a field that is not among those that you get: name one of the portal's columns, or leave it out"
                 .clone_into(&mut rule.message);
         }
     }
-    Error::Broken(broken)
+    Error::User(broken)
 }
 
 /// Settings that are checked and sealed but not stored yet.
-pub(super) struct Prepared {
+pub(super) struct NewSettings {
     pub(super) id: SettingsId,
     config: DeliveryConfig,
 }
 
-impl Prepared {
-    /// What the trail says about them: no secret, and of a URL (which may hold one) the host only.
-    pub(super) fn told(&self) -> Value {
-        told(&self.config)
+impl NewSettings {
+    /// Without secrets, and of a URL, which may hold one, the host only.
+    pub(super) fn audit_view(&self) -> Value {
+        audit_view(&self.config)
     }
 }
 
 /// Sets how a partner gets its leads.
-pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<Changed> {
+pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<PartnerResult> {
     let account = caller.require(Action::ManagePartners)?;
-    let asked = Asked::check(app, account, input.delivery, "input.delivery").await?;
-    let change = Change::begin(app, caller).await?;
-    let partner = partners::hold(&change, input.partner, "input.partnerId").await?;
+    let checked = CheckedSettings::check(app, account, input.delivery, "input.delivery").await?;
+    let change = begin(app, caller).await?;
+    let partner = lock_partner(&change, input.partner, "input.partnerId").await?;
     let Some(assignment) = input.assignment else {
-        return replace(change, partner, asked).await;
+        return replace(change, partner, checked).await;
     };
-    let place = assignments::hold(&change, assignment, "input.assignmentId").await?;
-    if place.partner_id != partner.id {
-        let message = "this is a place of another partner: give an assignment of the partner that partnerId names";
-        return Err(Error::broken(UserErrorCode::NotFound, "input.assignmentId", message));
+    let assignment = lock_assignment(&change, assignment, "input.assignmentId").await?;
+    if assignment.partner_id != partner.id {
+        let message =
+            "this is an assignment of another partner: give an assignment of the partner that partnerId names";
+        return Err(Error::user(UserErrorCode::NotFound, "input.assignmentId", message));
     }
-    let changed = override_in(&change, &place, partner, asked).await?;
+    let changed = override_in(&change, &assignment, partner, checked).await?;
     change.commit().await?;
     Ok(changed)
 }
 
-/// Sets how a partner gets its leads, by somebody of the partner with `EDIT_DELIVERY`. What it gets to see stays as the
-/// account has set it, whatever the input says; and fields beyond that are unknown here.
-pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput) -> Result<Changed> {
+/// Sets how a partner gets its leads, by a portal user with `EDIT_DELIVERY`. The field selection stays as the account has set
+/// it, and fields beyond it are unknown.
+pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput) -> Result<PartnerResult> {
     let (account, id) = caller.require_portal(PortalPermission::EditDelivery)?;
     let sharing = shared_with(app, account, id).await?;
-    let asked = Asked::check_of_recipient(app, account, (delivery, sharing.clone()), "input").await?;
-    let change = Change::of(app, caller, account).await?;
-    let partner = partners::hold(&change, id, "input").await?;
-    // They may have been removed while this waited for its turn.
-    let may = rights::in_portal(&change.tx, caller, PortalPermission::EditDelivery).await?;
+    let checked = CheckedSettings::check_of_recipient(app, account, delivery, sharing.clone()).await?;
+    let change = Change::begin(app, caller, account).await?.metered().await?;
+    let partner = lock_partner(&change, id, "input").await?;
+    // The portal user may have been removed while this waited for the lock.
+    let may = rights::has_portal_permission(&change.tx, caller, PortalPermission::EditDelivery).await?;
     if !partner.portal_enabled || !may {
         return Err(Error::Forbidden(
             "your access to this portal has ended: ask the account that gave it to you",
@@ -233,13 +239,12 @@ pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput
     }
     if *current(&change, partner.settings_id).await?.config.fields() != sharing {
         return Err(Error::Unavailable(
-            "what is shared with you was changed this moment: nothing was changed, try again",
+            "the fields shared with you were changed concurrently: nothing was changed, try again",
         ));
     }
-    replace(change, partner, asked).await
+    replace(change, partner, checked).await
 }
 
-/// What a partner gets to see.
 async fn shared_with(app: &App, account: AccountId, id: PartnerId) -> Result<FieldSelection> {
     let db = app.db.read();
     let partner = partner::Entity::in_account(account).filter(partner::Column::Id.eq(id));
@@ -250,26 +255,23 @@ async fn shared_with(app: &App, account: AccountId, id: PartnerId) -> Result<Fie
     Ok(row.config.fields().clone())
 }
 
-/// How a partner gets its leads, as its people see it in the portal: no secret, nothing of what the account decides.
+/// How a partner gets its leads, for its portal: no secret, and nothing that the account decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InPortal {
-    /// On which way.
+pub struct PortalDeliveryView {
     pub channel: Channel,
-    /// Where that leads; none for people without `EDIT_DELIVERY`, in the portal and into an account.
+    /// None for people without `EDIT_DELIVERY`, and for the portal and accounts.
     pub destination: Option<Destination>,
 }
 
-/// Where leads go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// To these addresses.
     Email(Vec<String>),
-    /// To this address, as it was set; it may hold a token of the recipient's own.
+    /// As it was set; it may hold a token of the recipient's own.
     Webhook(String),
 }
 
-/// How the calling portal user's company gets its leads, where no place in a profile says otherwise.
-pub async fn in_portal(app: &App, caller: &Caller) -> Result<InPortal> {
+/// How the calling portal user's company gets its leads, where no assignment says otherwise.
+pub async fn in_portal(app: &App, caller: &Caller) -> Result<PortalDeliveryView> {
     let (account, id, _) = caller.require_portal_user()?;
     let db = app.db.read();
     let partner = partner::Entity::in_account(account).filter(partner::Column::Id.eq(id));
@@ -286,90 +288,90 @@ pub async fn in_portal(app: &App, caller: &Caller) -> Result<InPortal> {
         DeliveryConfig::Webhook(config) if may => Some(Destination::Webhook(config.url)),
         _ => None,
     };
-    Ok(InPortal { channel, destination })
+    Ok(PortalDeliveryView { channel, destination })
 }
 
-/// Moves a partner to new settings, and commits.
-async fn replace(change: Change<'_>, partner: partner::Model, asked: Asked<'_>) -> Result<Changed> {
+/// Gives a partner new settings, and commits.
+async fn replace(change: Change<'_>, partner: partner::Model, checked: CheckedSettings<'_>) -> Result<PartnerResult> {
     let before = current(&change, partner.settings_id).await?;
-    let settings = prepare(&change, asked, Some(&before)).await?;
+    let settings = prepare(&change, checked, Some(&before)).await?;
     insert(&change, partner.id, &settings).await?;
     let row = partner::ActiveModel {
         id: Unchanged(partner.id),
         updated_at: Set(change.app.clock.now()),
         ..Default::default()
     };
-    let (row, signing_secret) = adopt(&change, row, &settings, Some(&partner))?;
+    let (row, signing_secret) = adopt(&change, row, &settings, Some(&partner)).await?;
     let partner = row.update(&change.tx).await?;
-    let told = json!({"delivery": {"from": told(&before.config), "to": settings.told()}});
-    let subject = partners::subject(&partner);
-    change.record("partner.delivery_set", subject, Some(told)).await?;
-    change.commit().await?;
-    Ok(Changed {
+    let changes = json!({"delivery": {"from": audit_view(&before.config), "to": settings.audit_view()}});
+    change
+        .commit_with(partner_entry("partner.delivery_set", &partner).with(changes))
+        .await?;
+    Ok(PartnerResult {
         partner,
         signing_secret,
     })
 }
 
-/// Gives one place of a partner settings of its own.
+/// Gives one assignment of a partner settings of its own.
 pub(super) async fn override_in(
     change: &Change<'_>,
-    place: &assignment::Model,
+    assignment: &assignment::Model,
     partner: partner::Model,
-    asked: Asked<'_>,
-) -> Result<Changed> {
-    let before = match place.settings_id {
+    checked: CheckedSettings<'_>,
+) -> Result<PartnerResult> {
+    let before = match assignment.settings_id {
         Some(id) => Some(current(change, id).await?),
         None => None,
     };
-    let settings = prepare(change, asked, before.as_ref()).await?;
+    let settings = prepare(change, checked, before.as_ref()).await?;
     insert(change, partner.id, &settings).await?;
     let row = assignment::ActiveModel {
-        id: Unchanged(place.id),
+        id: Unchanged(assignment.id),
         settings_id: Set(Some(settings.id)),
         ..Default::default()
     };
     row.update(&change.tx).await?;
     let changed = sign_if_asked(change, partner, &settings).await?;
-    let told = json!({"delivery": {"from": before.map(|row| told(&row.config)), "to": settings.told()}});
-    let subject = assignments::subject(place, &changed.partner);
-    change.record("assignment.delivery_set", subject, Some(told)).await?;
+    let changes = json!({"delivery": {"from": before.map(|row| audit_view(&row.config)), "to": settings.audit_view()}});
+    let entry = assignment_entry("assignment.delivery_set", assignment, &changed.partner);
+    change.record(entry.with(changes)).await?;
     Ok(changed)
 }
 
 /// Makes the partner's signing secret if the settings sign and there is none.
-async fn sign_if_asked(change: &Change<'_>, partner: partner::Model, settings: &Prepared) -> Result<Changed> {
+async fn sign_if_asked(change: &Change<'_>, partner: partner::Model, settings: &NewSettings) -> Result<PartnerResult> {
     let row = partner::ActiveModel {
         id: Unchanged(partner.id),
         ..Default::default()
     };
-    let (row, signing_secret) = with_secret(change, row, settings, Some(&partner))?;
+    let (row, signing_secret) = adopt_secret(change, row, settings, Some(&partner)).await?;
     let partner = match signing_secret {
         Some(_) => row.update(&change.tx).await?,
         None => partner,
     };
-    Ok(Changed {
+    Ok(PartnerResult {
         partner,
         signing_secret,
     })
 }
 
-/// The partner's row with these settings, and with a signing secret if they need one and `before` has none. The row
-/// carries its identifier.
-pub(super) fn adopt(
+/// Sets the settings in the partner's row, and a signing secret if they need one and `before` has none. The row carries its
+/// identifier.
+pub(super) async fn adopt(
     change: &Change<'_>,
     mut row: partner::ActiveModel,
-    settings: &Prepared,
+    settings: &NewSettings,
     before: Option<&partner::Model>,
 ) -> Result<(partner::ActiveModel, Option<String>)> {
     row.settings_id = Set(settings.id);
-    with_secret(change, row, settings, before)
+    adopt_secret(change, row, settings, before).await
 }
 
-fn with_secret(
+async fn adopt_secret(
     change: &Change<'_>,
     mut row: partner::ActiveModel,
-    settings: &Prepared,
+    settings: &NewSettings,
     before: Option<&partner::Model>,
 ) -> Result<(partner::ActiveModel, Option<String>)> {
     let signs = matches!(&settings.config, DeliveryConfig::Webhook(config) if config.sign);
@@ -377,29 +379,29 @@ fn with_secret(
     if !signs || has_secret {
         return Ok((row, None));
     }
-    let secret = secrets::make(change, *row.id.as_ref())?;
+    let secret = secrets::make(change, *row.id.as_ref()).await?;
     row.sealed_secret = Set(Some(secret.sealed));
     row.secret_hint = Set(Some(secret.hint));
     row.secret_rotated_at = Set(Some(change.app.clock.now()));
     Ok((row, Some(secret.revealed)))
 }
 
-/// Checks what depends on the account's other settings, and seals what takes the place of `before`.
+/// Checks what depends on the account's other settings, and seals headers; `before` is the replaced version.
 pub(super) async fn prepare(
     change: &Change<'_>,
-    asked: Asked<'_>,
+    checked: CheckedSettings<'_>,
     before: Option<&delivery_settings::Model>,
-) -> Result<Prepared> {
+) -> Result<NewSettings> {
     let id: SettingsId = change.app.clock.id();
-    let path = asked.path;
-    let config = match asked.delivery {
-        CheckedDelivery::Email(config, by) => {
+    let path = checked.path;
+    let config = match checked.delivery {
+        CheckedConfig::Email(config, by) => {
             if by == SetBy::Recipient {
                 has_mail_server(change, &format!("{path}.email")).await?;
             }
             DeliveryConfig::Email(config)
         }
-        CheckedDelivery::Webhook(mut config, headers) => {
+        CheckedConfig::Webhook(mut config, headers) => {
             let sealing = Sealing {
                 change,
                 id,
@@ -410,31 +412,30 @@ pub(super) async fn prepare(
             config.headers = sealing.seal(headers).await?;
             DeliveryConfig::Webhook(*config)
         }
-        CheckedDelivery::Portal(config) => DeliveryConfig::Portal(config),
-        CheckedDelivery::Account(input, known) => {
+        CheckedConfig::Portal(config) => DeliveryConfig::Portal(config),
+        CheckedConfig::Account(input, known) => {
             let by_recipient = known.is_for_recipient();
             let config = account::check(change, input, known, &format!("{path}.account")).await;
             DeliveryConfig::Account(config.map_err(|error| if by_recipient { without_names(error) } else { error })?)
         }
     };
-    Ok(Prepared { id, config })
+    Ok(NewSettings { id, config })
 }
 
-/// The account may choose mail before it has a mail server, and is warned; a recipient could not see why nothing comes.
+/// An account may choose email before it has a mail server, and is warned; a recipient could not see why nothing comes.
 async fn has_mail_server(change: &Change<'_>, path: &str) -> Result<()> {
     let server = smtp_settings::Entity::in_account(change.account.id);
     if server.one(&change.tx).await?.is_some() {
         return Ok(());
     }
     let message = format!(
-        "{} has not set up a mail server yet, so no lead could be sent by mail: ask them to, or choose another way",
+        "{} has not set up a mail server yet, so no lead can be sent by email: ask them to, or choose another channel",
         change.account.name
     );
-    Err(Error::broken(UserErrorCode::NotConfigured, path, &message))
+    Err(Error::user(UserErrorCode::NotConfigured, path, &message))
 }
 
-/// Stores a version of a partner's settings.
-pub(super) async fn insert(change: &Change<'_>, partner: PartnerId, settings: &Prepared) -> Result<()> {
+pub(super) async fn insert(change: &Change<'_>, partner: PartnerId, settings: &NewSettings) -> Result<()> {
     let row = ActiveModel {
         id: Set(settings.id),
         account_id: Set(change.account.id),
@@ -452,7 +453,7 @@ async fn current(change: &Change<'_>, id: SettingsId) -> Result<delivery_setting
     found.ok_or_else(|| anyhow::anyhow!("the delivery settings {id} are gone").into())
 }
 
-fn told(config: &DeliveryConfig) -> Value {
+fn audit_view(config: &DeliveryConfig) -> Value {
     let destination = match config {
         DeliveryConfig::Email(config) => json!(config.recipients),
         DeliveryConfig::Webhook(config) => json!(host(&config.url)),

@@ -1,5 +1,5 @@
-//! Trying a partner's delivery with values that somebody has typed in: a real delivery by the ordinary worker, marked as a test
-//! on every channel, of exactly what the preview shows.
+//! Test deliveries with sample values. The ordinary worker sends exactly what the preview shows, marked as a test on every
+//! channel.
 
 use chrono::TimeDelta;
 use entity::delivery::{self, DeliveryStatus, Reservations, ReviewStatus};
@@ -7,13 +7,13 @@ use entity::delivery_config::{Channel, DeliveryConfig};
 use entity::event::EventKind;
 use entity::flow::FieldDefs;
 use entity::hand_made_lead;
-use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, SourceId};
+use entity::ids::{AccountId, AssignmentId, ConnectionId, DeliveryId, FlowId, LeadId, SourceId};
 use entity::lead::{self, LeadOutcome};
 use entity::{connection, flow};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, Set};
 use serde_json::{Map, Value, json};
 
-use super::preview::{self, Composed, ToPreview};
+use super::preview::{self, Missing, PreviewInput, SampleDelivery, Target};
 use leadmesh_core::app::App;
 use leadmesh_core::audit::{self, Entry};
 use leadmesh_core::error::{Error, Result, UserErrorCode};
@@ -24,48 +24,44 @@ use leadmesh_core::live::events;
 use leadmesh_leads::intake::{delivery_event, fully_set, portal_event};
 use leadmesh_leads::sealed::{ValueKind, stored_fields};
 
-/// Test deliveries of an account in an hour, so that nobody's mailbox is filled by them.
+/// Test deliveries of an account in an hour, so that they fill no mailbox.
 pub const AN_HOUR: usize = 60;
 /// Bytes of the values as JSON.
 const MOST_BYTES: usize = 64 * 1024;
 
-/// Sends a test delivery, and answers it as it was stored: the worker has yet to send it, but in the portal it is at once. The
-/// lead that was typed in stands beside it, a test that counts nowhere and came through no source.
-pub async fn send(app: &App, caller: &Caller, input: ToPreview) -> Result<delivery::Model> {
+/// Sends a test delivery, and answers it as stored: the worker has yet to send it, but a portal shows it immediately. The typed
+/// lead is stored beside it as a test, which counts nowhere and came through no source.
+pub async fn send(app: &App, caller: &Caller, input: PreviewInput) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let given = values(&input.fields)?;
-    let composed = preview::compose(app, account, input.clone()).await.map_err(unknown)?;
-    let row = routed(app, &composed, &input).await?;
-    let flow = match composed.flow {
+    let target = Target::load(app, account, input.partner, input.assignment).await?;
+    let sample = preview::compose(app, target.map_err(unknown)?, given.clone()).await?;
+    let row = routed(app, &sample, input.assignment).await?;
+    let flow = match sample.flow {
         Some(flow) => flow,
         None => inbox(app, account).await?,
     };
     let row = delivery::Model { flow_id: flow, ..row };
-    let stored = lead_row(app, &composed, &row, given).await?;
+    let stored = lead_row(app, &sample, &row, given).await?;
     let tx = app.db.begin().await?;
     within_limit(app, &tx, account).await?;
     stored.insert(&tx).await?;
     let fields = hand_made_lead::ActiveModel {
         lead_id: Set(row.lead_id),
         account_id: Set(account),
-        fields: Set(FieldDefs(composed.definitions)),
+        fields: Set(FieldDefs(sample.definitions)),
         at: Set(row.created_at),
     };
     fields.insert(&tx).await?;
     let row = fully_set(row).insert(&tx).await?;
-    let entry = Entry {
-        action: "partner.test_delivery_sent",
-        subject_type: "Partner",
-        subject_id: composed.partner.id.to_string(),
-        label: Some(&composed.partner.name),
-        changes: Some(json!({ "deliveryId": row.id, "channel": row.channel })),
-    };
-    audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+    let (partner, changes) = (&sample.partner, json!({ "deliveryId": row.id, "channel": row.channel }));
+    let entry = Entry::new("partner.test_delivery_sent", "Partner", partner.id, &partner.name).with(changes);
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     let portal = (row.channel == Channel::Portal).then(|| portal_event(&row, EventKind::PortalDelivered));
-    let told = [Some(delivery_event(&row)), portal.flatten()];
-    let heads = events::append(&tx, row.created_at, told.into_iter().flatten().collect()).await?;
+    let new_events = [Some(delivery_event(&row)), portal.flatten()];
+    let heads = events::append(&tx, row.created_at, new_events.into_iter().flatten().collect()).await?;
     tx.commit().await?;
-    app.hub.tell(&heads);
+    app.hub.notify(&heads);
     if row.due_at.is_some() {
         app.queue.wake(vec![row.id]);
     }
@@ -75,17 +71,17 @@ pub async fn send(app: &App, caller: &Caller, input: ToPreview) -> Result<delive
 fn values(fields: &Value) -> Result<Map<String, Value>> {
     if fields.to_string().len() > MOST_BYTES {
         let advice = format!("give at most {MOST_BYTES} bytes of values");
-        return Err(Error::broken(UserErrorCode::TooLong, "input.fields", advice));
+        return Err(Error::user(UserErrorCode::TooLong, "input.fields", advice));
     }
-    let wrong = |advice: &str| Err(Error::broken(UserErrorCode::Invalid, "input.fields", advice));
+    let wrong = |advice: &str| Err(Error::user(UserErrorCode::Invalid, "input.fields", advice));
     match fields {
-        Value::Object(_) if has_nul(fields) => wrong("a value has no NUL"),
+        Value::Object(_) if has_nul(fields) => wrong("a value contains a NUL character: remove it"),
         Value::Object(given) => Ok(given.clone()),
         _ => wrong("give an object of values by field name"),
     }
 }
 
-/// `PostgreSQL` stores none.
+/// `PostgreSQL` stores no NUL.
 fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -95,18 +91,21 @@ fn has_nul(value: &Value) -> bool {
     }
 }
 
-/// What is not there is a broken rule of a mutation.
-fn unknown(error: Error) -> Error {
-    let at = |path| Error::broken(UserErrorCode::NotFound, path, "no such partner, or no such place of it");
-    match error {
-        Error::NotFound("partner") => at("input.partnerId"),
-        Error::NotFound(_) => at("input.assignmentId"),
-        other => other,
-    }
+/// In a mutation an unknown partner is a user error.
+fn unknown(missing: Missing) -> Error {
+    let path = match missing {
+        Missing::Partner => "input.partnerId",
+        Missing::Assignment => "input.assignmentId",
+    };
+    Error::user(
+        UserErrorCode::NotFound,
+        path,
+        "no such partner, or no such assignment of it",
+    )
 }
 
 async fn within_limit(app: &App, tx: &DatabaseTransaction, account: AccountId) -> Result<()> {
-    // One after the other: those who count at the same time would all find room.
+    // Under the account's lock, because concurrent callers would all count before any of them inserts.
     accounts::lock(tx, account).await?;
     let since = app.clock.now() - TimeDelta::hours(1);
     let sent = hand_made_lead::Entity::since(account, since).all(tx).await?;
@@ -126,12 +125,12 @@ async fn inbox(app: &App, account: AccountId) -> Result<FlowId> {
     Ok(found.ok_or_else(|| anyhow::anyhow!("an account without its inbox"))?.id)
 }
 
-/// The delivery, by the settings as they are now; its flow is yet to be said.
-async fn routed(app: &App, composed: &Composed, input: &ToPreview) -> Result<delivery::Model> {
-    let (now, partner) = (app.clock.now(), &composed.partner);
-    let channel = composed.settings.config.channel();
+/// The delivery under the present settings, without its flow.
+async fn routed(app: &App, sample: &SampleDelivery, assignment: Option<AssignmentId>) -> Result<delivery::Model> {
+    let (now, partner) = (app.clock.now(), &sample.partner);
+    let channel = sample.settings.config.channel();
     let portal = channel == Channel::Portal;
-    let link = match &composed.settings.config {
+    let link = match &sample.settings.config {
         DeliveryConfig::Account(config) => Some(outlet(app, partner.account_id, config.connection_id).await?),
         _ => None,
     };
@@ -142,13 +141,13 @@ async fn routed(app: &App, composed: &Composed, input: &ToPreview) -> Result<del
         lead_id: lead,
         flow_id: uuid::Uuid::nil().into(),
         step_id: None,
-        // Nobody is next when it fails.
+        // A failed test goes to no other partner.
         profile_id: None,
-        assignment_id: input.assignment,
+        assignment_id: assignment,
         partner_id: Some(partner.id),
         buyer_account_id: link.as_ref().map(|link| link.partner_of(partner.account_id)),
         connection_id: link.map(|link| link.id),
-        settings_id: composed.settings.id,
+        settings_id: sample.settings.id,
         channel,
         status: if portal {
             DeliveryStatus::Delivered
@@ -180,35 +179,30 @@ async fn routed(app: &App, composed: &Composed, input: &ToPreview) -> Result<del
 }
 
 async fn outlet(app: &App, account: AccountId, id: Option<ConnectionId>) -> Result<connection::Model> {
-    let found = match id {
-        Some(id) => {
-            let mine = connection::Entity::of_account(account).filter(connection::Column::Id.eq(id));
-            mine.one(app.db.read()).await?
-        }
-        None => None,
-    };
+    let found = connection::Entity::of_account(account).filter(connection::Column::Id.is_in(id));
+    let found = found.one(app.db.read()).await?;
     found.ok_or_else(|| {
         let advice =
             "the connection that the partner's settings name is gone: choose another one with setPartnerDelivery";
-        Error::broken(UserErrorCode::NotConnected, "input.partnerId", advice)
+        Error::user(UserErrorCode::NotConnected, "input.partnerId", advice)
     })
 }
 
-/// The lead that was typed in, with what was given beside where typing has changed it.
+/// The typed lead, with the given values beside those that typing has changed.
 async fn lead_row(
     app: &App,
-    composed: &Composed,
+    sample: &SampleDelivery,
     row: &delivery::Model,
     given: Map<String, Value>,
 ) -> Result<lead::ActiveModel> {
-    let (account, definitions) = (row.account_id, &composed.definitions);
+    let (account, definitions) = (row.account_id, &sample.definitions);
     let sealed = definitions.iter().any(|field| field.encrypted);
     let keys = if sealed {
         Some(app.vault.keys(app.db.write(), &app.clock, Some(account)).await?)
     } else {
         None
     };
-    let typed = &composed.lead;
+    let typed = &sample.lead;
     let raw = given
         .into_iter()
         .filter(|(name, value)| typed.get(name).is_some_and(|kept| kept != value));

@@ -59,7 +59,7 @@ pub async fn check_profile(tx: &DatabaseTransaction, account: AccountId, profile
              that uses it, and with one more partner in this profile those of a flow would reach {broadest}: use the profile in \
              fewer steps, or another one"
         );
-        return Err(Error::broken(UserErrorCode::LimitReached, "input.profileId", text));
+        return Err(Error::user(UserErrorCode::LimitReached, "input.profileId", text));
     }
     Ok(())
 }

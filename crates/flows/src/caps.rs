@@ -8,7 +8,7 @@ use entity::ids::CapId;
 use entity::scalars;
 
 use super::timezone;
-use leadmesh_core::error::{Broken, UserErrorCode};
+use leadmesh_core::error::{UserError, UserErrorCode};
 use leadmesh_core::identity::texts;
 
 /// Highest limit of a cap.
@@ -36,21 +36,21 @@ pub fn check(
     zone: &str,
     path: &str,
     mut new_id: impl FnMut() -> CapId,
-) -> Result<Caps, Broken> {
+) -> Result<Caps, UserError> {
     if inputs.len() > MAX_CAPS {
         let message = format!("{MAX_CAPS} caps at most: give one per period");
-        return Err(Broken::new(UserErrorCode::LimitReached, path, message));
+        return Err(UserError::new(UserErrorCode::LimitReached, path, message));
     }
     let mut caps: Vec<Cap> = Vec::with_capacity(inputs.len());
     for (index, input) in inputs.iter().enumerate() {
         let at = |field: &str| format!("{path}.{index}.{field}");
         if caps.iter().any(|cap| cap.period == input.period) {
             let message = "there is another cap for this period: give one per period";
-            return Err(Broken::new(UserErrorCode::Invalid, &at("period"), message));
+            return Err(UserError::new(UserErrorCode::Invalid, &at("period"), message));
         }
         if !(0..=MAX_LIMIT).contains(&input.limit) {
             let message = "a limit is a number of leads from 0 to 1,000,000,000";
-            return Err(Broken::new(UserErrorCode::Invalid, &at("limit"), message));
+            return Err(UserError::new(UserErrorCode::Invalid, &at("limit"), message));
         }
         let timezone = match &input.timezone {
             Some(name) => texts::timezone(name, &at("timezone"))?,

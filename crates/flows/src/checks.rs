@@ -16,7 +16,7 @@ use super::caps::{self, CapInput};
 use super::price::{Price, PriceInput};
 use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
-use leadmesh_core::error::{Broken, Error, Result, UserErrorCode};
+use leadmesh_core::error::{Error, Result, UserError, UserErrorCode};
 use leadmesh_forms::fields::{MAX_FIELDS, check_definitions};
 use leadmesh_forms::rules::{self, PatternSizes, ProblemKind, Rule};
 use leadmesh_forms::templates::FieldNames;
@@ -45,7 +45,7 @@ pub(super) struct Checker {
     clock: Clock,
     /// Sizes of the patterns of the rules that are saved.
     pub(super) sizes: PatternSizes,
-    found: Vec<Broken>,
+    found: Vec<UserError>,
 }
 
 impl Checker {
@@ -63,12 +63,12 @@ impl Checker {
     pub(super) fn finish(&mut self) -> Result<()> {
         match std::mem::take(&mut self.found) {
             found if found.is_empty() => Ok(()),
-            found => Err(Error::Broken(found)),
+            found => Err(Error::User(found)),
         }
     }
 
     pub(super) fn broken(&mut self, code: UserErrorCode, path: &str, message: impl Into<String>) {
-        self.found.push(Broken::new(code, path, message));
+        self.found.push(UserError::new(code, path, message));
     }
 
     /// Whether the plan includes all features.
@@ -284,10 +284,10 @@ fn trimmed(renaming: &FieldMapping) -> FieldMapping {
     }
 }
 
-fn broken_rule(problem: rules::Problem, path: &str) -> Broken {
+fn broken_rule(problem: rules::Problem, path: &str) -> UserError {
     let code = match problem.kind {
         ProblemKind::UnknownField => UserErrorCode::UnknownField,
         ProblemKind::Invalid => UserErrorCode::InvalidRule,
     };
-    Broken::new(code, &problem.path.join("."), problem.message).within(path)
+    UserError::new(code, &problem.path.join("."), problem.message).within(path)
 }

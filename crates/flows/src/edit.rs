@@ -8,7 +8,7 @@ mod write;
 
 use entity::cap_usage::Caps;
 use entity::ids::{AccountId, FlowId, ProfileId, SourceId, StepId};
-use entity::{account, flow, source, step};
+use entity::{flow, source, step};
 use sea_orm::sea_query::LockType;
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QuerySelect};
 use serde_json::json;
@@ -17,14 +17,11 @@ use super::MAX_FLOWS;
 use super::checks::Checker;
 use super::contents::Contents;
 use leadmesh_core::app::App;
-use leadmesh_core::audit::{self, Entry, Who};
-use leadmesh_core::database::Transaction;
+use leadmesh_core::audit::Entry;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
-use leadmesh_core::identity::accounts;
 use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::change::Change as Frame;
 use leadmesh_core::identity::policy::Action;
-use leadmesh_core::identity::quota::Stored;
-use leadmesh_core::live::events;
 use leadmesh_forms::rules::PatternSizes;
 
 /// A flow after a change.
@@ -63,10 +60,7 @@ impl Change {
 
 /// A flow under change. If it is dropped without [`save`](Self::save), nothing is changed.
 pub struct Edit<'a> {
-    pub(super) app: &'a App,
-    /// The transaction of the change.
-    pub tx: Transaction,
-    pub(super) account: account::Model,
+    pub frame: Frame<'a>,
     /// The flow as it will be saved.
     pub(super) after: Contents,
     /// Broken rules so far. Must be empty to save.
@@ -74,46 +68,28 @@ pub struct Edit<'a> {
     pub(super) warnings: Vec<String>,
     /// The flow as it was loaded; none for a new flow.
     before: Option<Contents>,
-    stored: Stored,
-    who: Who,
 }
 
-/// A transaction in which the account's row is locked, so that what is counted and referred to stays as it is until the commit.
-struct Opened {
-    tx: Transaction,
-    account: account::Model,
-    stored: Stored,
-    who: Who,
-}
+impl<'a> std::ops::Deref for Edit<'a> {
+    type Target = Frame<'a>;
 
-impl Opened {
-    async fn begin(app: &App, caller: &Caller) -> Result<Self> {
-        let id = caller.require(Action::ManageFlows)?;
-        let tx = app.db.begin().await?;
-        // Weaker than FOR UPDATE on `PostgreSQL`: leads that are stored meanwhile may still refer to the row.
-        let account = account::Entity::by_id(id).lock(LockType::NoKeyUpdate).one(&tx).await?;
-        let account = account.ok_or(Error::NotFound("account"))?;
-        Ok(Self {
-            stored: Stored::before(&tx, account.id).await?,
-            tx,
-            account,
-            who: caller.who(),
-        })
+    fn deref(&self) -> &Frame<'a> {
+        &self.frame
     }
 }
 
 impl<'a> Edit<'a> {
     /// Begins with a new flow.
     pub(super) async fn of_new_flow(app: &'a App, caller: &Caller) -> Result<Self> {
-        let opened = Opened::begin(app, caller).await?;
-        let id = opened.account.id;
-        let flows = flow::Entity::in_account(id).count(&opened.tx).await?;
+        let frame = begin(app, caller).await?;
+        let id = frame.account.id;
         let after = Contents {
             flow: blank(app, id),
             sources: Vec::new(),
             steps: Vec::new(),
         };
-        let mut edit = Self::new(app, opened, None, after);
+        let flows = flow::Entity::in_account(id).count(&frame.tx).await?;
+        let mut edit = Self::new(frame, None, after);
         if flows > 0 {
             edit.check.paid("input", "a second flow");
         }
@@ -126,17 +102,17 @@ impl<'a> Edit<'a> {
 
     /// Begins with a flow of the caller's account; `path` is where the input names it.
     pub async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
-        let opened = Opened::begin(app, caller).await?;
-        let edit = Self::load(app, opened, Some(id)).await?;
+        let frame = begin(app, caller).await?;
+        let edit = Self::load(frame, Some(id)).await?;
         edit.ok_or_else(|| unknown("flow", path))
     }
 
     /// Begins with the flow of a source; answers the index of the source.
     pub(super) async fn of_source(app: &'a App, caller: &Caller, id: SourceId, path: &str) -> Result<(Self, usize)> {
-        let opened = Opened::begin(app, caller).await?;
-        let source = source::Entity::in_account(opened.account.id).filter(source::Column::Id.eq(id));
-        let source = source.one(&opened.tx).await?;
-        let edit = Self::load(app, opened, source.map(|source| source.flow_id)).await?;
+        let frame = begin(app, caller).await?;
+        let source = source::Entity::in_account(frame.account.id).filter(source::Column::Id.eq(id));
+        let source = source.one(&frame.tx).await?;
+        let edit = Self::load(frame, source.map(|source| source.flow_id)).await?;
         let found = edit.and_then(|edit| {
             let index = edit.after.sources.iter().position(|source| source.id == id)?;
             Some((edit, index))
@@ -146,10 +122,10 @@ impl<'a> Edit<'a> {
 
     /// Begins with the flow of a step; answers the index of the step.
     pub async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
-        let opened = Opened::begin(app, caller).await?;
-        let step = step::Entity::in_account(opened.account.id).filter(step::Column::Id.eq(id));
-        let step = step.one(&opened.tx).await?;
-        let edit = Self::load(app, opened, step.map(|step| step.flow_id)).await?;
+        let frame = begin(app, caller).await?;
+        let step = step::Entity::in_account(frame.account.id).filter(step::Column::Id.eq(id));
+        let step = step.one(&frame.tx).await?;
+        let edit = Self::load(frame, step.map(|step| step.flow_id)).await?;
         let found = edit.and_then(|edit| {
             let index = edit.after.steps.iter().position(|step| step.id == id)?;
             Some((edit, index))
@@ -164,7 +140,7 @@ impl<'a> Edit<'a> {
     }
 
     pub fn account(&self) -> AccountId {
-        self.account.id
+        self.frame.account.id
     }
 
     /// The flow's sources, in order.
@@ -178,34 +154,29 @@ impl<'a> Edit<'a> {
         steps.filter_map(|step| step.profile_id).collect()
     }
 
-    async fn load(app: &'a App, opened: Opened, id: Option<FlowId>) -> Result<Option<Self>> {
+    async fn load(frame: Frame<'a>, id: Option<FlowId>) -> Result<Option<Self>> {
         let Some(id) = id else { return Ok(None) };
-        let tx = &opened.tx;
-        let flow = flow::Entity::in_account(opened.account.id).filter(flow::Column::Id.eq(id));
-        let Some(flow) = flow.lock(LockType::NoKeyUpdate).one(tx).await? else {
+        let flow = flow::Entity::in_account(frame.account.id).filter(flow::Column::Id.eq(id));
+        let Some(flow) = flow.lock(LockType::NoKeyUpdate).one(&frame.tx).await? else {
             return Ok(None);
         };
         let before = Contents {
             flow,
-            sources: source::Entity::of_flow(id).all(tx).await?,
-            steps: step::Entity::of_flow(id).all(tx).await?,
+            sources: source::Entity::of_flow(id).all(&frame.tx).await?,
+            steps: step::Entity::of_flow(id).all(&frame.tx).await?,
         };
-        history::record_first(&app.clock, tx, &before).await?;
+        history::record_first(&frame.app.clock, &frame.tx, &before).await?;
         let after = before.clone();
-        Ok(Some(Self::new(app, opened, Some(before), after)))
+        Ok(Some(Self::new(frame, Some(before), after)))
     }
 
-    fn new(app: &'a App, opened: Opened, before: Option<Contents>, after: Contents) -> Self {
+    fn new(frame: Frame<'a>, before: Option<Contents>, after: Contents) -> Self {
         Self {
-            app,
-            check: Checker::new(app, &opened.account),
-            tx: opened.tx,
-            account: opened.account,
+            check: Checker::new(frame.app, &frame.account),
+            frame,
             after,
             warnings: Vec::new(),
             before,
-            stored: opened.stored,
-            who: opened.who,
         }
     }
 
@@ -222,32 +193,32 @@ impl<'a> Edit<'a> {
         }
         self.after.flow.version += 1;
         self.after.flow.updated_at = self.app.clock.now();
-        let (tx, clock, after) = (&self.tx, &self.app.clock, &self.after);
-        write::differences(tx, self.before.as_ref(), after).await?;
-        history::record(clock, tx, after, &self.who, change.summary.clone()).await?;
-        let few = after.flow.deleted_at.is_some() || self.stored.is_much(self.app);
-        history::delete_old(tx, &after.flow, few).await?;
-        if size::grows(self.before.as_ref(), after)? {
-            self.stored.check(self.app, tx, "input").await?;
+        self.write(change).await?;
+        let Self {
+            frame, after, warnings, ..
+        } = self;
+        frame.commit().await?;
+        Ok(SavedFlow {
+            flow: after.flow,
+            warnings,
+        })
+    }
+
+    async fn write(&mut self, change: Change) -> Result<()> {
+        let (frame, before, after) = (&mut self.frame, self.before.as_ref(), &self.after);
+        write::differences(&frame.tx, before, after).await?;
+        history::record(&frame.app.clock, &frame.tx, after, &frame.actor, change.summary.clone()).await?;
+        let few = after.flow.deleted_at.is_some() || frame.is_quota_half_used();
+        history::delete_old(&frame.tx, &after.flow, few).await?;
+        if !size::grows(before, after)? {
+            frame.lift_quota();
         }
-        let entry = Entry {
-            action: change.action,
-            subject_type: change.subject_type,
-            subject_id: change.subject_id,
-            label: Some(&change.label),
-            changes: Some(json!({ "summary": change.summary, "flowVersion": after.flow.version })),
-        };
-        audit::record(tx, clock, self.account.id, &self.who, entry).await?;
-        accounts::touch_config(tx, self.account.id).await?;
-        let events = senders::docs_events(tx, self.before.as_ref(), after).await?;
-        let heads = events::append(tx, after.flow.updated_at, events).await?;
-        let saved = SavedFlow {
-            flow: self.after.flow,
-            warnings: self.warnings,
-        };
-        self.tx.commit().await?;
-        self.app.hub.tell(&heads);
-        Ok(saved)
+        let entry = Entry::new(change.action, change.subject_type, change.subject_id, &change.label);
+        let changes = json!({ "summary": change.summary, "flowVersion": after.flow.version });
+        frame.record(entry.with(changes)).await?;
+        let events = senders::docs_events(&frame.tx, before, after).await?;
+        frame.events.extend(events);
+        Ok(())
     }
 
     fn saved(self) -> SavedFlow {
@@ -256,6 +227,11 @@ impl<'a> Edit<'a> {
             warnings: self.warnings,
         }
     }
+}
+
+async fn begin<'a>(app: &'a App, caller: &Caller) -> Result<Frame<'a>> {
+    let account = caller.require(Action::ManageFlows)?;
+    Frame::begin(app, caller, account).await?.metered().await
 }
 
 /// Version 0: saving makes it 1.
@@ -283,7 +259,7 @@ fn blank(app: &App, account: AccountId) -> flow::Model {
 }
 
 fn unknown(noun: &str, path: &str) -> Error {
-    Error::broken(
+    Error::user(
         UserErrorCode::NotFound,
         path,
         format!("there is no such {noun} in this account: check the ID"),

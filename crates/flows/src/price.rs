@@ -4,7 +4,7 @@ use async_graphql::InputObject;
 use entity::scalars::CurrencyCode;
 use rust_decimal::Decimal as Exact;
 
-use leadmesh_core::error::{Broken, UserErrorCode};
+use leadmesh_core::error::{UserError, UserErrorCode};
 use leadmesh_forms::fields::decimal::Decimal;
 
 /// Digits after the decimal point.
@@ -41,9 +41,9 @@ pub struct Price {
 
 impl Price {
     /// Checks the amount (0 to 1,000,000,000, at most four decimals) and the currency code; `path` is where the input has them.
-    pub fn check(amount: Exact, currency: &str, path: &str) -> Result<Self, Broken> {
+    pub fn check(amount: Exact, currency: &str, path: &str) -> Result<Self, UserError> {
         let invalid =
-            |field: &str, message: &str| Broken::new(UserErrorCode::Invalid, &format!("{path}.{field}"), message);
+            |field: &str, message: &str| UserError::new(UserErrorCode::Invalid, &format!("{path}.{field}"), message);
         let code = currency.trim().to_ascii_uppercase();
         if !CURRENCIES.split(' ').any(|known| known == code) {
             return Err(invalid(
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn check(amount: &str, currency: &str) -> Result<Price, Broken> {
+    fn check(amount: &str, currency: &str) -> Result<Price, UserError> {
         Price::check(amount.parse().unwrap(), currency, "input.price")
     }
 

@@ -38,7 +38,7 @@ pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Res
     let past = of_flow(edit.account.id, id).filter(flow_revision::Column::Version.eq(version));
     let Some(past) = past.one(&edit.tx).await? else {
         let text = format!("the flow has no version {version}: choose one of its history");
-        return Err(Error::broken(UserErrorCode::NotFound, "version", text));
+        return Err(Error::user(UserErrorCode::NotFound, "version", text));
     };
     let snapshot: RevisionSnapshot = serde_json::from_value(past.snapshot)?;
     // Only those of that version, because a flow may have had any number.

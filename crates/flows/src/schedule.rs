@@ -7,7 +7,7 @@ use chrono::{DateTime, Datelike, Timelike, Utc};
 use entity::assignment::{Schedule, Weekday, Window};
 
 use super::timezone;
-use leadmesh_core::error::{Broken, UserErrorCode};
+use leadmesh_core::error::{UserError, UserErrorCode};
 use leadmesh_core::identity::texts;
 
 /// Most windows of a schedule.
@@ -16,12 +16,12 @@ const DAY: u32 = 24 * 60;
 
 /// Checks a schedule; `path` is where the input has it. It has at least one window, each with at least one day; duplicate days are
 /// removed.
-pub fn check(schedule: Schedule, path: &str) -> Result<Schedule, Broken> {
+pub fn check(schedule: Schedule, path: &str) -> Result<Schedule, UserError> {
     let timezone = texts::timezone(&schedule.timezone, &format!("{path}.timezone"))?;
     let count = schedule.windows.len();
     if count == 0 {
         let message = "give at least one window, or leave the schedule out to be open at all times";
-        return Err(Broken::new(
+        return Err(UserError::new(
             UserErrorCode::Required,
             &format!("{path}.windows"),
             message,
@@ -29,7 +29,7 @@ pub fn check(schedule: Schedule, path: &str) -> Result<Schedule, Broken> {
     }
     if count > MAX_WINDOWS {
         let message = format!("a schedule has {MAX_WINDOWS} windows at most");
-        return Err(Broken::new(
+        return Err(UserError::new(
             UserErrorCode::LimitReached,
             &format!("{path}.windows"),
             message,
@@ -43,8 +43,9 @@ pub fn check(schedule: Schedule, path: &str) -> Result<Schedule, Broken> {
     })
 }
 
-fn check_window(window: Window, path: &str) -> Result<Window, Broken> {
-    let broken = |field: &str, message: &str| Broken::new(UserErrorCode::Invalid, &format!("{path}.{field}"), message);
+fn check_window(window: Window, path: &str) -> Result<Window, UserError> {
+    let broken =
+        |field: &str, message: &str| UserError::new(UserErrorCode::Invalid, &format!("{path}.{field}"), message);
     let mut days: Vec<Weekday> = Vec::new();
     for day in window.days {
         if !days.contains(&day) {

@@ -2,7 +2,6 @@
 //! after the seller. Their owner may set rules, mappings and caps, or disable them.
 
 use entity::account::{self, Plan};
-use entity::audit_event::ActorKind;
 use entity::ids::{AccountId, ConnectionId, FlowId};
 use entity::source::{self, SourceKind};
 use entity::{connection_side, flow};
@@ -10,7 +9,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransactio
 
 use super::sources::blank;
 use leadmesh_core::app::App;
-use leadmesh_core::audit::{self, Entry, Who};
+use leadmesh_core::audit::{self, Actor, Entry};
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::accounts;
 
@@ -93,12 +92,6 @@ async fn new_source(
 }
 
 async fn record(tx: &DatabaseTransaction, app: &App, source: &source::Model, sender: &account::Model) -> Result<()> {
-    let who = Who {
-        kind: ActorKind::PartnerAccount,
-        id: Some(sender.id.to_string()),
-        name: sender.name.clone(),
-        ip: None,
-    };
     let entry = Entry {
         action: "source.added",
         subject_type: "AccountSource",
@@ -106,5 +99,12 @@ async fn record(tx: &DatabaseTransaction, app: &App, source: &source::Model, sen
         label: Some(&source.name),
         changes: None,
     };
-    audit::record(tx, &app.clock, source.account_id, &who, entry).await
+    audit::record(
+        tx,
+        &app.clock,
+        source.account_id,
+        &Actor::partner_account(sender),
+        entry,
+    )
+    .await
 }

@@ -145,7 +145,7 @@ pub async fn remove(app: &App, caller: &Caller, id: SourceId) -> Result<SavedFlo
     let sellers = edit.after.sources.get(index).map(|source| source.kind);
     if sellers == Some(SourceKind::Seller) {
         let text = "this source belongs to the connection with its seller: disable it instead";
-        return Err(Error::broken(UserErrorCode::Conflict, "id", text));
+        return Err(Error::user(UserErrorCode::Conflict, "id", text));
     }
     let source = edit.after.sources.remove(index);
     let change = change("source.removed", &source, format!("Removed source {}", source.name));
@@ -168,7 +168,7 @@ async fn check_connection(edit: &mut Edit<'_>, source: &source::Model) -> Result
     match link {
         None => edit.check.broken(UserErrorCode::NotConnected, "input.enabled", NOT_YET),
         Some(link) if !link.type_for(sender).sends() => {
-            let text = "the relationship does not let this account send leads to you: ask it for a wider one first";
+            let text = "the relationship does not let this account send leads to you: ask for a wider one first";
             edit.check
                 .broken(UserErrorCode::DirectionNotAgreed, "input.enabled", text);
         }

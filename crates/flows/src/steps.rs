@@ -229,10 +229,10 @@ async fn checked(edit: &mut Edit<'_>, input: StepInput, others: usize) -> Result
         StepInput::Buyer(_) => Err(Error::Internal(anyhow::anyhow!("a buyer step is set up by itself"))),
         StepInput::Distribute { profile_id } => {
             let path = PROFILE;
-            let profile = profile::Entity::in_account(edit.account.id).filter(profile::Column::Id.eq(profile_id));
-            if profile.count(&edit.tx).await? == 0 {
+            let profile = profile::Entity::in_account(edit.account()).filter(profile::Column::Id.eq(profile_id));
+            if profile.count(&edit.frame.tx).await? == 0 {
                 let text = "there is no such distribution profile in this account: check the ID";
-                check.broken(UserErrorCode::NotFound, path, text);
+                edit.check.broken(UserErrorCode::NotFound, path, text);
             } else {
                 check_free_destination(edit, profile_id, others, path).await?;
             }

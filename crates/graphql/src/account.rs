@@ -17,7 +17,8 @@ use super::smtp_settings::SmtpSettings;
 use super::user::User;
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
-use leadmesh_core::identity::accounts::{self, Profile, UpdateAccount};
+use leadmesh_core::identity::account_settings::{self, UpdateAccount};
+use leadmesh_core::identity::accounts::{self, Profile};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::{api_keys, mail_server, people};
@@ -223,7 +224,7 @@ impl AccountMutation {
         #[graphql(desc = "The changes.")] input: UpdateAccount,
     ) -> Result<AccountPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (account, user_errors) = outcome(accounts::update(app, caller, input).await)?;
+        let (account, user_errors) = outcome(account_settings::update(app, caller, input).await)?;
         Ok(AccountPayload {
             account: account.map(|row| Account::new(row, caller)),
             user_errors,

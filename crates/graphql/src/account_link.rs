@@ -27,7 +27,7 @@ use super::submission_docs::SubmissionDocs;
 use super::time_range::TimeRangeInput;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::policy::Action;
-use leadmesh_network::connections::{self, Filter, Link};
+use leadmesh_network::connections::{self, ConnectionView, Filter};
 use leadmesh_network::review::{self, Facts};
 use leadmesh_network::usage::TimeBucket;
 pub use mutations::AccountLinkMutation;
@@ -35,10 +35,10 @@ pub use usage::{ConnectionCapacity, ConnectionUsage, UsageBucket};
 
 /// A connection as one of its sides sees it.
 #[derive(Clone, Debug)]
-pub struct AccountLink(pub Link);
+pub struct AccountLink(pub ConnectionView);
 
-impl From<Link> for AccountLink {
-    fn from(link: Link) -> Self {
+impl From<ConnectionView> for AccountLink {
+    fn from(link: ConnectionView) -> Self {
         Self(link)
     }
 }
@@ -240,10 +240,16 @@ impl AccountLink {
     }
 }
 
-connection!(AccountLinkConnection, AccountLinkEdge, AccountLink, Link, "connections");
+connection!(
+    AccountLinkConnection,
+    AccountLinkEdge,
+    AccountLink,
+    ConnectionView,
+    "connections"
+);
 
-fn seen_by(viewer: AccountId, page: Page<connection::Model>) -> Page<Link> {
-    let seen = |(cursor, row)| (cursor, Link::new(row, viewer));
+fn seen_by(viewer: AccountId, page: Page<connection::Model>) -> Page<ConnectionView> {
+    let seen = |(cursor, row)| (cursor, ConnectionView::new(row, viewer));
     Page {
         entries: page.entries.into_iter().map(seen).collect(),
         info: page.info,
@@ -261,7 +267,7 @@ pub struct ConnectionPayload {
 
 impl ConnectionPayload {
     /// What a change came to.
-    pub fn of(result: Result<Link>) -> Result<Self> {
+    pub fn of(result: Result<ConnectionView>) -> Result<Self> {
         let (link, user_errors) = outcome(result)?;
         Ok(Self {
             connection: link.map(AccountLink),

@@ -13,7 +13,7 @@ use super::loaders::{ChangesOf, load};
 use super::relay::{self, PageArgs, connection};
 use super::time_range::TimeRangeInput;
 use leadmesh_core::error::Result;
-use leadmesh_core::identity::audit_trail::{self, Filter};
+use leadmesh_core::identity::audit_log::{self, Filter};
 
 /// An entry of the audit trail. What was changed is loaded where it is asked for.
 pub struct AuditEvent(pub audit_event::Model);
@@ -111,7 +111,7 @@ impl AuditEventQuery {
             action,
             during: range.map(TimeRangeInput::checked).transpose()?,
         };
-        let entries = Entity::without_changes(audit_trail::list(caller, filter)?);
+        let entries = Entity::without_changes(audit_log::list(caller, filter)?);
         let args = PageArgs::new(first, after, last, before);
         let page = relay::page(app.db.read(), entries, audit_event::Column::Id, |row| row.id.0, args);
         Ok(page.await?.into())

@@ -13,7 +13,7 @@ use leadmesh_core::error::Result;
 use leadmesh_core::identity::accounts::Profile;
 use leadmesh_core::identity::policy::{self, Action};
 use leadmesh_network::available_sources::{self, AvailableSourceState, Candidate};
-use leadmesh_network::connections::Link;
+use leadmesh_network::connections::ConnectionView;
 
 /// A partner account as a candidate source of a flow, and if it is not one, why not.
 pub struct AvailableSource(pub Candidate);
@@ -35,7 +35,7 @@ impl AvailableSource {
     /// The active connection with the account, otherwise the last one; null if there never was one.
     async fn connection(&self) -> Option<AccountLink> {
         let row = self.0.connection.clone();
-        row.map(|row| AccountLink(Link::new(row, self.0.own)))
+        row.map(|row| AccountLink(ConnectionView::new(row, self.0.own)))
     }
 
     /// The unanswered invitation, sent by either side; null if there is none, and always null for a VIEWER.

@@ -12,7 +12,7 @@ use leadmesh_delivery::bulk_retry;
 use leadmesh_delivery::manual_retry::RetrySettings;
 use leadmesh_delivery::settle::{self, Settlement};
 use leadmesh_distribution::diagnosis;
-use leadmesh_distribution::preview::ToPreview;
+use leadmesh_distribution::preview::PreviewInput;
 use leadmesh_distribution::test_delivery;
 
 /// Deliveries left unchanged for one reason.
@@ -120,7 +120,7 @@ impl ByHandMutation {
     async fn send_test_delivery(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The partner and the values.")] input: ToPreview,
+        #[graphql(desc = "The partner and the values.")] input: PreviewInput,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         DeliveryPayload::of(test_delivery::send(app, caller, input).await)

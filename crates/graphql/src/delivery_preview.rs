@@ -9,7 +9,7 @@ use super::context::app_and_caller;
 use super::field_mapping::each;
 use super::scalars::EmailAddress;
 use leadmesh_core::error::Result;
-use leadmesh_distribution::preview::{self, Previewed, ToPreview};
+use leadmesh_distribution::preview::{self, PreviewInput, PreviewResult};
 
 /// Exactly what a delivery would send. Angle brackets mark values known only when it is sent; secrets appear as hints.
 #[derive(Clone, Debug, SimpleObject)]
@@ -44,8 +44,8 @@ pub struct PreviewHeader {
     value: String,
 }
 
-impl From<Previewed> for DeliveryPreview {
-    fn from(Previewed { preview, warnings }: Previewed) -> Self {
+impl From<PreviewResult> for DeliveryPreview {
+    fn from(PreviewResult { preview, warnings }: PreviewResult) -> Self {
         Self {
             channel: preview.channel,
             method: preview.method.map(|method| method.to_string()),
@@ -81,7 +81,7 @@ impl DeliveryPreviewQuery {
         #[graphql(desc = "Values by field name, as a sender would submit them, as a JSON object.")] fields: Json<Value>,
     ) -> Result<DeliveryPreview> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let wanted = ToPreview {
+        let wanted = PreviewInput {
             partner: partner_id,
             assignment: assignment_id,
             fields,

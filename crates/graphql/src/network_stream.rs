@@ -20,7 +20,7 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::live::streams::{Filter, cursor, follow};
-use leadmesh_network::connections::Link;
+use leadmesh_network::connections::ConnectionView;
 use leadmesh_network::docs;
 
 /// An event of the account's network.
@@ -196,5 +196,5 @@ async fn invitation_of(app: &App, account: AccountId, id: InvitationId) -> Resul
 async fn connection_of(app: &App, account: AccountId, id: ConnectionId) -> Result<Option<AccountLink>> {
     let mine = connection::Entity::of_account(account).filter(connection::Column::Id.eq(id));
     let row = mine.one(app.db.read()).await?;
-    Ok(row.map(|row| AccountLink(Link::new(row, account))))
+    Ok(row.map(|row| AccountLink(ConnectionView::new(row, account))))
 }

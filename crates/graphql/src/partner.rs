@@ -25,7 +25,8 @@ use leadmesh_core::error::Result;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_delivery::counts::Subject;
 use leadmesh_delivery::resume;
-use leadmesh_distribution::partners::{self, Changed, Filter};
+use leadmesh_distribution::partners::{self, Filter};
+use leadmesh_distribution::settings::PartnerResult;
 use leadmesh_distribution::{secrets, settings};
 
 /// A recipient of leads that an account keeps a record of. It needs no account of its own.
@@ -158,7 +159,7 @@ impl PartnerPayload {
         }
     }
 
-    fn changed(changed: Option<Changed>, user_errors: Vec<UserError>) -> Self {
+    fn changed(changed: Option<PartnerResult>, user_errors: Vec<UserError>) -> Self {
         let (partner, secret) = changed.map(|changed| (changed.partner, changed.signing_secret)).unzip();
         Self {
             signing_secret: secret.flatten(),

@@ -2,35 +2,14 @@
 
 use async_graphql::SimpleObject;
 
-use leadmesh_core::error::{Broken, Error, Result, UserErrorCode};
-
-/// A business rule that the input broke. Nothing was changed.
-#[derive(Clone, Debug, SimpleObject)]
-pub struct UserError {
-    /// Code of the rule. New codes may be added, so have a default branch.
-    code: UserErrorCode,
-    /// What is wrong and what to do, for people.
-    message: String,
-    /// Path in the arguments, outermost first, such as `["input", "recipients", "0"]`; null if the error concerns the
-    /// whole input.
-    path: Option<Vec<String>>,
-}
-
-impl From<Broken> for UserError {
-    fn from(broken: Broken) -> Self {
-        Self {
-            code: broken.code,
-            message: broken.message,
-            path: Some(broken.path).filter(|path| !path.is_empty()),
-        }
-    }
-}
+pub use leadmesh_core::error::UserError;
+use leadmesh_core::error::{Error, Result};
 
 /// Separates what goes into a payload (the object, or the broken rules) from an error of the request.
 pub fn outcome<T>(result: Result<T>) -> Result<(Option<T>, Vec<UserError>)> {
     match result {
         Ok(object) => Ok((Some(object), Vec::new())),
-        Err(Error::Broken(broken)) => Ok((None, broken.into_iter().map(UserError::from).collect())),
+        Err(Error::User(errors)) => Ok((None, errors)),
         Err(other) => Err(other),
     }
 }

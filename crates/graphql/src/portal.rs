@@ -126,8 +126,8 @@ pub struct PortalDelivery {
     url: Option<UrlText>,
 }
 
-impl From<settings::InPortal> for PortalDelivery {
-    fn from(seen: settings::InPortal) -> Self {
+impl From<settings::PortalDeliveryView> for PortalDelivery {
+    fn from(seen: settings::PortalDeliveryView) -> Self {
         let (recipients, url) = match seen.destination {
             None => (None, None),
             Some(Destination::Email(addresses)) => (Some(each(addresses)), None),

@@ -9,7 +9,7 @@ use super::scalars::EmailAddress;
 use super::session::{SessionPayload, acknowledged};
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::password_reset::{self, NewPassword};
-use leadmesh_core::identity::person::Within;
+use leadmesh_core::identity::person::SignInScope;
 use leadmesh_core::identity::sessions::{self, LogIn};
 use leadmesh_core::identity::tokens::Scope;
 
@@ -75,9 +75,9 @@ impl PortalSessionMutation {
 }
 
 /// One partner's portal, or all.
-fn within(partner: Option<PartnerId>) -> Within {
+fn within(partner: Option<PartnerId>) -> SignInScope {
     match partner {
-        Some(id) => Within::Partner(id),
-        None => Within::Scope(Scope::Portal),
+        Some(id) => SignInScope::Partner(id),
+        None => SignInScope::Scope(Scope::Portal),
     }
 }

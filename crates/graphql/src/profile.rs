@@ -22,7 +22,7 @@ use inputs::{CreateProfileInput, UpdateProfileInput};
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_delivery::counts::Subject;
-use leadmesh_distribution::assignments::Assigned;
+use leadmesh_distribution::assignments::AssignmentResult;
 use leadmesh_distribution::profiles::{self, Filter};
 
 /// Picks partners for the leads that a step of a flow hands to it.
@@ -157,7 +157,7 @@ impl ProfilePayload {
         }
     }
 
-    pub(super) fn assigned(assigned: Option<Assigned>, user_errors: Vec<UserError>) -> Self {
+    pub(super) fn assigned(assigned: Option<AssignmentResult>, user_errors: Vec<UserError>) -> Self {
         let Some(assigned) = assigned else {
             return Self::new(None, user_errors);
         };

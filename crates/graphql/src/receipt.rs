@@ -289,7 +289,7 @@ fn checked_bulk(input: &SubmitLeadsInput) -> Result<()> {
             0 => format!("A call takes 1 to {MAX_BULK} leads, and this one has none. Give at least one."),
             many => format!("A call takes 1 to {MAX_BULK} leads, and this one has {many}. Split it."),
         };
-        return Err(Error::broken(UserErrorCode::LimitReached, "input.leads", advice));
+        return Err(Error::user(UserErrorCode::LimitReached, "input.leads", advice));
     }
     Ok(())
 }
@@ -298,7 +298,7 @@ fn checked_bulk(input: &SubmitLeadsInput) -> Result<()> {
 /// broke a rule.
 fn is_of_lead(result: &Result<Receipt>) -> bool {
     match result {
-        Ok(_) | Err(Error::Broken(_)) => true,
+        Ok(_) | Err(Error::User(_)) => true,
         Err(error) => error.is_uncertain(),
     }
 }
@@ -330,11 +330,11 @@ fn user_error_of_one(error: &Error) -> (UserErrorCode, &'static str) {
 /// a user error.
 fn placed(error: Error, place: usize) -> Error {
     let broken = match error {
-        Error::Broken(broken) => broken,
+        Error::User(broken) => broken,
         other => {
             tracing::warn!(place, error = ?other, "a lead of several could not be stored");
             let (code, text) = user_error_of_one(&other);
-            return Error::broken(code, &format!("input.leads.{place}"), text);
+            return Error::user(code, &format!("input.leads.{place}"), text);
         }
     };
     let moved = broken.into_iter().map(|mut rule| {
@@ -351,7 +351,7 @@ fn placed(error: Error, place: usize) -> Error {
         }
         rule
     });
-    Error::Broken(moved.collect())
+    Error::User(moved.collect())
 }
 
 /// Where leads go.
@@ -363,7 +363,7 @@ struct Target {
 impl Target {
     fn new(flow: &ID, source: Option<&ID>) -> Result<Self> {
         let flow = flow.parse().map_err(|_invalid| {
-            Error::broken(
+            Error::user(
                 UserErrorCode::NotFound,
                 "input.flowId",
                 "no such flow, or it is not open to you",
@@ -372,7 +372,7 @@ impl Target {
         let source = source
             .map(|id| {
                 id.parse().map_err(|_invalid| {
-                    Error::broken(
+                    Error::user(
                         UserErrorCode::NotFound,
                         "input.sourceId",
                         "the flow has no such source of yours",
@@ -387,7 +387,7 @@ impl Target {
         let fields: Map<String, Value> = match fields {
             Value::Object(fields) => fields,
             _ => {
-                return Err(Error::broken(
+                return Err(Error::user(
                     UserErrorCode::Invalid,
                     "input.fields",
                     "Give `fields` as a JSON object of values by field name.",

@@ -9,12 +9,12 @@ use super::payload::{AcknowledgePayload, UserError, outcome};
 use super::scalars::EmailAddress;
 use super::viewer::Viewer;
 use leadmesh_core::error::Result;
+use leadmesh_core::identity::account_confirmation::Consent;
 use leadmesh_core::identity::caller::Principal;
 use leadmesh_core::identity::password_reset::{self, NewPassword};
-use leadmesh_core::identity::person::Within;
+use leadmesh_core::identity::person::SignInScope;
 use leadmesh_core::identity::sessions::{self, LogIn, SignedIn};
 use leadmesh_core::identity::sign_up::{self, SignUp};
-use leadmesh_core::identity::takeover::Consent;
 use leadmesh_core::identity::tokens::Scope;
 use leadmesh_core::identity::verification::{self, Prover};
 
@@ -121,7 +121,7 @@ impl SessionMutation {
         #[graphql(desc = "The company and its first user.")] input: SignUp,
     ) -> Result<SessionPayload> {
         let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
-        SessionPayload::of(sign_up::sign_up(app, ip, input.through(), input).await)
+        SessionPayload::of(sign_up::sign_up(app, ip, input.origin(), input).await)
     }
 
     /// Signs a user in. The answer does not tell a wrong password from an unknown address. Too many attempts from one
@@ -134,8 +134,8 @@ impl SessionMutation {
     ) -> Result<SessionPayload> {
         let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
         let within = match input.account_id {
-            Some(id) => Within::Account(id),
-            None => Within::Scope(Scope::Account),
+            Some(id) => SignInScope::Account(id),
+            None => SignInScope::Scope(Scope::Account),
         };
         let input = LogIn {
             email: input.email.0,

@@ -21,7 +21,7 @@ use super::time_range::TimeRangeInput;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::policy::Action;
 use leadmesh_delivery::counts::Subject;
-use leadmesh_network::buyer_steps::{self, BuyerStepState, Standing};
+use leadmesh_network::buyer_steps::{self, BuyerStepFacts, BuyerStepState};
 
 /// A step of a flow. Leads pass the steps in order.
 #[derive(Interface)]
@@ -203,7 +203,7 @@ step_object! {
                 Some(connection) => loaders::load(ctx, CanReceiveOver(self.row.account_id, connection.id)).await?,
                 None => None,
             };
-            Ok(buyer_steps::state(Standing {
+            Ok(buyer_steps::state(BuyerStepFacts {
                 seller: self.row.account_id,
                 enabled: self.row.enabled,
                 connection: connection.as_ref(),

@@ -23,7 +23,6 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
-use leadmesh_core::identity::rights;
 use leadmesh_core::live::streams::{Filter, cursor, follow};
 pub use rows::EventRows;
 use rows::rows;
@@ -214,7 +213,9 @@ where
     W: Future<Output = Result<Option<T>>> + Send,
 {
     // Every follower has an account; the nil topic never changes.
-    let rights = app.hub.rights(caller.principal.kept_by().unwrap_or(Uuid::nil().into()));
+    let rights = app
+        .hub
+        .rights(caller.principal.rights_account().unwrap_or(Uuid::nil().into()));
     let changed = rights.listen();
     let begin = (Box::pin(events), (rights, changed), Some((app.clone(), caller.clone())));
     futures::stream::unfold(begin, move |(mut events, (rights, mut changed), follower)| {
@@ -229,13 +230,13 @@ where
                 // Boxed, so that a waiting stream is small.
                 let made = Box::pin(async {
                     let Some(event) = event else {
-                        if let Ok(now) = rights::again(&app, &caller).await {
+                        if let Ok(now) = app.rights.refresh(&caller).await {
                             may(&now, None)?;
                         }
                         return Ok(None);
                     };
                     let made = item(app.clone(), event?);
-                    let (now, made) = tokio::try_join!(rights::again(&app, &caller), made)?;
+                    let (now, made) = tokio::try_join!(app.rights.refresh(&caller), made)?;
                     let Some(made) = made else { return Ok(None) };
                     Ok(may(&now, Some(&made))?.then_some(made))
                 });

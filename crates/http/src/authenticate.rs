@@ -17,7 +17,6 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::authenticate;
 use leadmesh_core::identity::caller::Caller;
-use leadmesh_core::identity::rights;
 use leadmesh_graphql::context::RequestAuth;
 use leadmesh_graphql::limits::budget::Budget;
 use leadmesh_graphql::limits::rate::{Allowance, Holder, Limits, Rates};
@@ -54,7 +53,7 @@ impl AppAuthenticator {
     /// on its address's.
     fn allowance(&self, known: Option<&Caller>, ip: Option<IpAddr>) -> Allowance {
         let principal = known.and_then(|known| known.principal.uuid()).map(Holder::Principal);
-        let account = known.and_then(|known| known.principal.kept_by());
+        let account = known.and_then(|known| known.principal.rights_account());
         let address = ip
             .filter(|_| principal.is_none())
             .map(|ip| Holder::Address(address_key(ip)));
@@ -91,7 +90,7 @@ impl Authenticate for AppAuthenticator {
 
     fn refused(&self, variables: &Variables) {
         if let Some(flow) = variables.values().find_map(submitted_to) {
-            self.app.tally.refused(flow, None, self.app.clock.now());
+            self.app.counters.refused(flow, None, self.app.clock.now());
         }
     }
 }
@@ -147,7 +146,7 @@ fn expiry(app: &App, caller: &Caller) -> Option<Instant> {
 
 /// Revokes a session once its right is lost. Ends with the session.
 async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
-    let Some(account) = caller.principal.kept_by() else {
+    let Some(account) = caller.principal.rights_account() else {
         return;
     };
     let rights_of_account = app.hub.rights(account);
@@ -156,7 +155,7 @@ async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
         loop {
             changed.mark_unchanged();
             // Boxed, so that the task is small while it waits, which is nearly always.
-            let now = Box::pin(rights::again(&app, &caller)).await;
+            let now = Box::pin(app.rights.refresh(&caller)).await;
             if let Err(Error::Unauthenticated(_) | Error::Forbidden(_)) = now {
                 return;
             }

@@ -23,7 +23,6 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::authenticate;
 use leadmesh_core::identity::caller::Caller;
-use leadmesh_core::identity::rights;
 use leadmesh_delivery::manage;
 use leadmesh_reports::delivery_log::{self, COLUMNS, DeliveryFilter};
 
@@ -71,8 +70,8 @@ async fn next(
     filter: DeliveryFilter,
     after: Option<DeliveryId>,
 ) -> Result<Option<(Vec<csv::Row>, Option<DeliveryId>)>> {
-    let caller = rights::again(&app, &caller).await?;
-    let page = delivery_log::page(&app, &caller, filter, (after, PAGE)).await?;
+    let caller = app.rights.refresh(&caller).await?;
+    let page = delivery_log::page(&app, &caller, filter, after, PAGE).await?;
     Ok(page.map(|(rows, last)| (rows, Some(last))))
 }
 

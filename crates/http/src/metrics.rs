@@ -12,7 +12,7 @@ use entity::{delivery, endpoint};
 
 use super::graphql::peer;
 use leadmesh_core::app::App;
-use leadmesh_core::metrics::Standing;
+use leadmesh_core::metrics::Snapshot;
 
 /// The most due deliveries counted.
 const MAX_BACKLOG: u64 = 10_000;
@@ -34,7 +34,7 @@ pub async fn for_this_machine(app: State<App>, parts: Parts) -> Response {
 
 /// The metrics of this process, in the text format of `OpenMetrics`.
 pub async fn metrics(State(app): State<App>) -> impl IntoResponse {
-    let standing = Standing {
+    let snapshot = Snapshot {
         slots_used: app.queue.slots.used(),
         slots_total: app.config.settings.concurrency,
         backlog: backlog(&app).await,
@@ -43,7 +43,7 @@ pub async fn metrics(State(app): State<App>) -> impl IntoResponse {
         pools: app.db.pools(),
         clock_ahead: app.clock.ahead(),
     };
-    ([(CONTENT_TYPE, OPEN_METRICS)], app.metrics.text(standing))
+    ([(CONTENT_TYPE, OPEN_METRICS)], app.metrics.text(snapshot))
 }
 
 async fn paused(app: &App) -> Option<u64> {

@@ -13,7 +13,7 @@ pub(super) fn error_response(error: &Error) -> Response {
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, "Bearer".to_owned()))),
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, none),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, none),
-        Error::BadInput(_) | Error::Broken(_) | Error::CostExceeded(_) | Error::AnswerTooLarge(_) => {
+        Error::BadInput(_) | Error::User(_) | Error::CostExceeded(_) | Error::AnswerTooLarge(_) => {
             (StatusCode::BAD_REQUEST, none)
         }
         Error::RateLimited { retry_after } => (

@@ -43,7 +43,7 @@ use super::receipts::Receipt;
 use super::snapshot::{Snapshot, Versions};
 use leadmesh_core::app::App;
 use leadmesh_core::crypto::Keys;
-use leadmesh_core::database::Lane;
+use leadmesh_core::database::Workload;
 use leadmesh_core::error::{Error, Outage, Result, UserErrorCode};
 use leadmesh_core::fair::{FairShares, ShareLimits};
 use leadmesh_core::identity::caller::Caller;
@@ -110,7 +110,7 @@ impl Intake {
         let queue = Arc::new(Mutex::new(batch::WriterQueue::new(arriving)));
         let writers = if app.db.is_postgres() { 2 } else { 1 };
         for _ in 0..writers {
-            tokio::spawn(batch::write(app.by_lane(Lane::Intake), queue.clone()));
+            tokio::spawn(batch::write(app.for_workload(Workload::Intake), queue.clone()));
         }
         let shares = FairShares::new(ShareLimits {
             concurrent: OF_ACCOUNT,
@@ -132,7 +132,7 @@ impl Intake {
         let (flow, id) = (submission.flow, app.clock.id());
         let span = spans::submit(id, caller.principal.account());
         let result = self
-            .decide_and_store(&app.by_lane(Lane::Intake), caller, submission, id)
+            .decide_and_store(&app.for_workload(Workload::Intake), caller, submission, id)
             .instrument(span.clone())
             .await;
         match &result {
@@ -141,7 +141,7 @@ impl Intake {
             Err(_) => spans::failed(&span),
         }
         if result.as_ref().is_err_and(is_refusal) {
-            app.tally.refused(flow, caller.principal.account(), app.clock.now());
+            app.counters.refused(flow, caller.principal.account(), app.clock.now());
         }
         result
     }
@@ -317,7 +317,7 @@ async fn keys(app: &App, flow: &Snapshot) -> Result<Option<Arc<Keys>>> {
 fn is_refusal(error: &Error) -> bool {
     match error {
         Error::Unauthenticated(_) | Error::Forbidden(_) => true,
-        Error::Broken(broken) => broken
+        Error::User(broken) => broken
             .iter()
             .any(|rule| matches!(rule.code, UserErrorCode::NotFound | UserErrorCode::NotConnected)),
         _ => false,

@@ -17,7 +17,6 @@ use leadmesh_core::audit::{self, Entry};
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
-use leadmesh_core::identity::rights;
 use leadmesh_forms::fields::{TypingContext, search_key_email, search_key_name, search_key_phone};
 
 /// Stands in place of an encrypted value.
@@ -160,13 +159,13 @@ pub fn masked(stored: &Value) -> Map<String, Value> {
 /// Stored values of a lead, opened. The audit log and the lead's timeline record it. The caller's rights are read again, because a stream
 /// may have begun under another role.
 pub async fn reveal(app: &App, caller: &Caller, lead: &lead::Head, stored: &Value) -> Result<Map<String, Value>> {
-    let caller = &rights::again(app, caller).await?;
+    let caller = &app.rights.refresh(caller).await?;
     let account = caller.require(Action::RevealFields)?;
     if account != lead.account_id {
         return Err(Error::NotFound("lead"));
     }
     let values = open_fields(app, account, lead.id, stored).await?;
-    let who = caller.who();
+    let who = caller.actor();
     let tx = app.db.begin().await?;
     let entry = Entry {
         action: "lead.revealed",

@@ -1,4 +1,4 @@
-//! Answers to invitations: accepting and declining, by the invited account or by whoever holds the mailed link.
+//! Accepting and declining invitations, by the invited account or by the holder of the mailed link.
 
 use async_graphql::InputObject;
 use entity::connection::{self, ConnectionStatus};
@@ -6,26 +6,25 @@ use entity::connection_side;
 use entity::event::EventKind;
 use entity::ids::{AccountId, ConnectionId, InvitationId};
 use entity::invitation::{self, Column, Entity, InvitationStatus};
-use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set,
+};
 use serde_json::json;
 
-use super::connections::Link;
-use super::invitations::{check_not_connected, check_open, close, deed, receiver};
-use super::journal::{self, Deed};
+use super::connections::ConnectionView;
+use super::invitations::state::{audit_pair, check_not_connected, check_open, close, close_between};
 use super::notices::{self, Notice};
-use super::sides::Sides;
+use super::partner_change::{AuditPair, PartnerChange};
+use super::reason::optional_reason;
 use super::{account_sources, buyer_steps};
 use leadmesh_core::app::App;
-use leadmesh_core::error::{Error, OrBroken, Result, UserErrorCode};
+use leadmesh_core::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 use leadmesh_core::identity::caller::{Caller, Principal};
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::throttle::Kind;
-use leadmesh_core::identity::{addresses, texts, tokens};
-use leadmesh_core::live::events::NewEvent;
+use leadmesh_core::identity::{addresses, tokens};
 
-/// Most characters of a reason.
-pub const REASON: usize = 500;
-const CLOSED: &str = "this invitation was answered at this moment: look at your connections";
+const CLOSED: &str = "this invitation was answered concurrently: see your connections";
 
 /// Answers an invitation. Give exactly one of `id` and `token`.
 ///
@@ -44,97 +43,109 @@ pub struct Answer {
 }
 
 /// An invitation under answer: both accounts and its row are locked.
-struct Answering {
-    sides: Sides,
+struct Answering<'a> {
+    change: PartnerChange<'a>,
     row: invitation::Model,
     path: &'static str,
     reason: Option<String>,
 }
 
-/// Accepts an invitation: the two accounts are connected from the commit on.
-pub async fn accept(app: &App, caller: &Caller, answer: Answer) -> Result<Link> {
-    check(app, caller, &answer).await?;
-    let tx = app.db.begin().await?;
-    let Answering {
-        sides,
-        row,
-        path,
-        reason,
-    } = open(&tx, app, caller, answer).await?;
-    check_not_connected(&tx, sides.mine.id, sides.theirs.id, path).await?;
-    let id: ConnectionId = app.clock.id();
-    let mut row = close(&tx, app, row, InvitationStatus::Accepted)
-        .await?
-        .into_active_model();
-    row.to_account_id = Set(Some(sides.mine.id));
-    row.connection_id = Set(Some(id));
-    let row = row.update(&tx).await?;
-    let connection = connect(&tx, app, id, &row, path).await?;
-    let mut events = close_others(&tx, app, &sides).await?;
-    sides.touch(&tx).await?;
+impl Answering<'_> {
+    /// The same action in the logs of both accounts.
+    fn audit_pair(&self, action: &'static str) -> AuditPair {
+        let changes = |account| json!({"relationshipType": self.row.type_for(account), "reason": self.reason});
+        AuditPair {
+            my_label: None,
+            my_changes: changes(self.change.mine().id),
+            their_changes: changes(self.change.partner.id),
+            ..audit_pair(action, action, &self.row)
+        }
+    }
 
-    let deed = Deed {
-        my_label: None,
-        my_changes: json!({"relationshipType": row.type_for(sides.mine.id), "reason": reason}),
-        their_changes: json!({"relationshipType": row.type_for(sides.theirs.id), "reason": reason}),
-        ..deed("invitation.accepted", "invitation.accepted", &row)
-    };
-    journal::record(&tx, app, caller, &sides, deed).await?;
-    journal::record(&tx, app, caller, &sides, established(&connection, &sides)).await?;
-    let notice = Notice {
-        by: Some(sides.mine.id),
-        subject: format!("{} accepted your invitation", sides.mine.name),
-        text: format!(
-            "{} accepted your invitation: you are connected. Leads go where you add them as a source, or to them by a buyer step.",
-            sides.mine.name
-        ),
-    };
-    notices::tell_owners(&tx, app, &sides.theirs, &notice, None).await?;
-    events.push(journal::event(sides.theirs.id, EventKind::InvitationAccepted, row.id.0));
-    events.extend(journal::for_both(&sides, EventKind::ConnectionEstablished, id.0));
-    events.extend(account_sources::on_accepted(&tx, app, &row, &connection).await?);
-    journal::append(&tx, app, events).await?;
-    buyer_steps::on_accepted(&tx, app, &row, &connection).await?;
-    tx.commit().await?;
-    journal::tell(app, [sides.mine.id, sides.theirs.id]).await;
-    Ok(Link::new(connection, sides.mine.id))
+    async fn email_inviter(&self, app: &App, subject: String, text: String) -> Result<()> {
+        let notice = Notice {
+            by: Some(self.change.mine().id),
+            subject,
+            text,
+        };
+        notices::email_owners(&self.change.tx, app, &self.change.partner, &notice, None).await
+    }
+}
+
+/// Accepts an invitation: the two accounts are connected from the commit on.
+pub async fn accept(app: &App, caller: &Caller, answer: Answer) -> Result<ConnectionView> {
+    check(app, caller, &answer).await?;
+    let mut answering = open(app, caller, answer).await?;
+    let (mine, theirs) = (answering.change.mine().id, answering.change.partner.id);
+    let tx = &answering.change.tx;
+    check_not_connected(tx, mine, theirs, answering.path).await?;
+    let id: ConnectionId = app.clock.id();
+    let row = close(tx, app, answering.row, InvitationStatus::Accepted).await?;
+    let mut row = row.into_active_model();
+    row.to_account_id = Set(Some(mine));
+    row.connection_id = Set(Some(id));
+    answering.row = row.update(tx).await?;
+    let connection = connect(tx, app, id, &answering.row, answering.path).await?;
+    let mut events = close_between(tx, app, mine, theirs).await?;
+
+    answering
+        .change
+        .record_pair(answering.audit_pair("invitation.accepted"))
+        .await?;
+    answering
+        .change
+        .record_pair(established(&connection, mine, theirs))
+        .await?;
+    let name = &answering.change.mine().name;
+    let text = format!(
+        "{name} accepted your invitation: you are connected. Leads go where you add them as a source, or to them by a buyer step."
+    );
+    answering
+        .email_inviter(app, format!("{name} accepted your invitation"), text)
+        .await?;
+    let Answering { mut change, row, .. } = answering;
+    change.events.append(&mut events);
+    change.announce_to_partner(EventKind::InvitationAccepted, row.id.0);
+    change.announce(EventKind::ConnectionEstablished, id.0);
+    let tx = &change.tx;
+    let mut events = account_sources::on_accepted(tx, app, &row, &connection).await?;
+    events.extend(buyer_steps::on_accepted(tx, app, &row, &connection).await?);
+    change.events.append(&mut events);
+    change.commit().await?;
+    Ok(ConnectionView::new(connection, mine))
 }
 
 /// Declines an invitation. What the inviter prepared stays with it, disabled.
 pub async fn decline(app: &App, caller: &Caller, answer: Answer) -> Result<invitation::Model> {
     check(app, caller, &answer).await?;
-    let tx = app.db.begin().await?;
-    let Answering { sides, row, reason, .. } = open(&tx, app, caller, answer).await?;
-    let mut row = close(&tx, app, row, InvitationStatus::Declined)
-        .await?
-        .into_active_model();
-    row.to_account_id = Set(Some(sides.mine.id));
-    let row = row.update(&tx).await?;
-    let deed = Deed {
-        my_label: None,
-        my_changes: json!({"relationshipType": row.type_for(sides.mine.id), "reason": reason}),
-        their_changes: json!({"relationshipType": row.type_for(sides.theirs.id), "reason": reason}),
-        ..deed("invitation.declined", "invitation.declined", &row)
-    };
-    journal::record(&tx, app, caller, &sides, deed).await?;
-    let because = reason.map_or_else(String::new, |reason| format!(" They say: {reason}"));
-    let notice = Notice {
-        by: Some(sides.mine.id),
-        subject: format!("{} declined your invitation", sides.mine.name),
-        text: format!(
-            "{} declined your invitation to connect.{because} What you prepared for them stays disabled until they accept another one.",
-            sides.mine.name
-        ),
-    };
-    notices::tell_owners(&tx, app, &sides.theirs, &notice, None).await?;
-    let events = vec![journal::event(sides.theirs.id, EventKind::InvitationDeclined, row.id.0)];
-    journal::append(&tx, app, events).await?;
-    tx.commit().await?;
-    journal::tell(app, [sides.theirs.id]).await;
+    let mut answering = open(app, caller, answer).await?;
+    let tx = &answering.change.tx;
+    let row = close(tx, app, answering.row, InvitationStatus::Declined).await?;
+    let mut row = row.into_active_model();
+    row.to_account_id = Set(Some(answering.change.mine().id));
+    answering.row = row.update(tx).await?;
+    answering
+        .change
+        .record_pair(answering.audit_pair("invitation.declined"))
+        .await?;
+    let name = &answering.change.mine().name;
+    let because = answering
+        .reason
+        .as_ref()
+        .map_or_else(String::new, |reason| format!(" They say: {reason}"));
+    let text = format!(
+        "{name} declined your invitation to connect.{because} What you prepared for them stays disabled until they accept another one."
+    );
+    answering
+        .email_inviter(app, format!("{name} declined your invitation"), text)
+        .await?;
+    let Answering { mut change, row, .. } = answering;
+    change.announce_to_partner(EventKind::InvitationDeclined, row.id.0);
+    change.commit_uncompiled().await?;
     Ok(row)
 }
 
-/// What can be refused without a look at the invitation, and is before a transaction begins.
+/// What can be refused before a transaction begins.
 async fn check(app: &App, caller: &Caller, answer: &Answer) -> Result<()> {
     caller.require(Action::ManageNetwork)?;
     match answer.token {
@@ -143,71 +154,75 @@ async fn check(app: &App, caller: &Caller, answer: &Answer) -> Result<()> {
     }
 }
 
-/// Finds the invitation, sees that the caller may answer it, and locks both accounts and the row.
-async fn open(tx: &DatabaseTransaction, app: &App, caller: &Caller, answer: Answer) -> Result<Answering> {
+/// Finds the invitation, checks that the caller may answer it, and locks both accounts and the row.
+async fn open<'a>(app: &'a App, caller: &Caller, answer: Answer) -> Result<Answering<'a>> {
     let mine = caller.require(Action::ManageNetwork)?;
-    let written = answer.reason.as_deref().filter(|reason| !reason.trim().is_empty());
-    let reason = written
-        .map(|reason| texts::line(reason, REASON, "input.reason"))
-        .transpose()?;
+    let reason = optional_reason(answer.reason.as_deref(), "input.reason")?;
+    let tx = app.db.begin().await?;
     let (row, path) = match (answer.id, &answer.token) {
-        (Some(id), None) => (received(tx, app, mine, id).await?, "input.id"),
-        (None, Some(token)) => (by_token(tx, caller, token).await?, "input.token"),
+        (Some(id), None) => (received(&tx, app, mine, id).await?, "input.id"),
+        (None, Some(token)) => (by_token(&tx, caller, token).await?, "input.token"),
         _ => {
             let message = "name the invitation: give either its id or the token of its link";
-            return Err(Error::broken(UserErrorCode::Invalid, "input.id", message));
+            return Err(Error::user(UserErrorCode::Invalid, "input.id", message));
         }
     };
     if row.from_account_id == mine {
         let message = "your own account has sent this invitation: the invited one answers it";
-        return Err(Error::broken(UserErrorCode::SelfInvite, path, message));
+        return Err(Error::user(UserErrorCode::SelfInvite, path, message));
     }
-    let sides = Sides::lock(tx, mine, row.from_account_id).await?;
-    // Read again under the locks: it may have been answered, or sent again with another token, meanwhile.
-    let same = Entity::sent_by(sides.theirs.id).filter(Column::Id.eq(row.id));
+    let change = PartnerChange::lock(app, caller, tx, mine, row.from_account_id).await?;
+    let tx = &change.tx;
+    // Read again under the locks: it may have been answered or resent with another token.
+    let same = Entity::sent_by(change.partner.id).filter(Column::Id.eq(row.id));
     let now = same.lock_exclusive().one(tx).await?;
     let now = now.filter(|now| answer.token.is_none() || now.token_hash == row.token_hash);
-    let row = now.ok_or_else(|| unknown(path))?;
+    let unknown = if answer.token.is_some() {
+        unknown_token
+    } else {
+        unknown_id
+    };
+    let row = now.ok_or_else(unknown)?;
     check_open(&row, app, path)?;
     if answer.token.is_some() && row.to_email.is_some() {
         prove_address(tx, app, caller).await?;
     }
     Ok(Answering {
-        sides,
+        change,
         row,
         path,
         reason,
     })
 }
 
-/// By id answers only the account that was invited as such. That somebody signs in with an invited address does not prove that
-/// the address is theirs.
+/// Only the account that was invited as such answers by identifier. Signing in with an invited address does not prove the
+/// address.
 async fn received(
-    tx: &DatabaseTransaction,
+    db: &impl ConnectionTrait,
     app: &App,
     account: AccountId,
     id: InvitationId,
 ) -> Result<invitation::Model> {
     let mine = Entity::received_by(account, app.config.address_proof()).filter(Column::Id.eq(id));
-    let row = mine.one(tx).await?.ok_or_else(|| unknown("input.id"))?;
+    let row = mine.one(db).await?.ok_or_else(unknown_id)?;
     if row.to_account_id == Some(account) {
         return Ok(row);
     }
     let message =
         "this invitation went to an email address: answer it with the token of the link that was mailed there";
-    Err(Error::broken(UserErrorCode::EmailMismatch, "input.id", message))
+    Err(Error::user(UserErrorCode::EmailMismatch, "input.id", message))
 }
 
-/// The token proves that the caller reads the invited address; their sign-in has to be by it, too.
-async fn by_token(tx: &DatabaseTransaction, caller: &Caller, token: &str) -> Result<invitation::Model> {
-    let found = Entity::by_token_hash(&tokens::hash(token)).one(tx).await?;
-    let row = found.ok_or_else(|| unknown("input.token"))?;
+/// The token proves that the caller reads the invited address; the caller must also sign in with it.
+async fn by_token(db: &impl ConnectionTrait, caller: &Caller, token: &str) -> Result<invitation::Model> {
+    let found = Entity::by_token_hash(&tokens::hash(token)).one(db).await?;
+    let row = found.ok_or_else(unknown_token)?;
     let Principal::User { id, account, .. } = &caller.principal else {
         return Err(Error::Forbidden(Action::ManageNetwork.refusal()));
     };
     let matches = match &row.to_email {
         Some(email) => {
-            let person = entity::user::Entity::by_id(*id).one(tx).await?;
+            let person = entity::user::Entity::by_id(*id).one(db).await?;
             person.is_some_and(|person| person.email == *email)
         }
         None => row.to_account_id == Some(*account),
@@ -215,11 +230,11 @@ async fn by_token(tx: &DatabaseTransaction, caller: &Caller, token: &str) -> Res
     if matches {
         return Ok(row);
     }
-    let message = "this invitation was sent to somebody else: sign in with the address that it was sent to";
-    Err(Error::broken(UserErrorCode::EmailMismatch, "input.token", message))
+    let message = "this invitation was sent to another account: sign in with the address that it was sent to";
+    Err(Error::user(UserErrorCode::EmailMismatch, "input.token", message))
 }
 
-/// Whoever answers by a token that was mailed to their address has proven it by that.
+/// The token was mailed to the address: its use proves the address.
 async fn prove_address(tx: &DatabaseTransaction, app: &App, caller: &Caller) -> Result<()> {
     if let Principal::User { id, .. } = &caller.principal
         && let Some(person) = entity::user::Entity::by_id(*id).one(tx).await?
@@ -229,17 +244,17 @@ async fn prove_address(tx: &DatabaseTransaction, app: &App, caller: &Caller) -> 
     Ok(())
 }
 
-/// By whichever of the two it was asked for.
-fn unknown(path: &str) -> Error {
-    let message = if path.ends_with("token") {
-        "no invitation has this token: open the newest link that was mailed to you"
-    } else {
-        "no such invitation among those that your account received: give the id of one of them"
-    };
-    Error::broken(UserErrorCode::NotFound, path, message)
+fn unknown_token() -> Error {
+    let message = "no invitation has this token: open the newest link that was mailed to you";
+    Error::user(UserErrorCode::NotFound, "input.token", message)
 }
 
-/// Makes the connection that an invitation proposes, with both sides' blank notes.
+fn unknown_id() -> Error {
+    let message = "no such invitation among those that your account received: give the id of one of them";
+    Error::user(UserErrorCode::NotFound, "input.id", message)
+}
+
+/// Makes the connection that an invitation proposes, with a blank side for each account.
 async fn connect(
     tx: &DatabaseTransaction,
     app: &App,
@@ -274,7 +289,7 @@ async fn connect(
         cancelling: Set(false),
     };
     let inserted = connection.insert(tx).await;
-    let connection = inserted.or_broken(UserErrorCode::InvitationClosed, path, CLOSED)?;
+    let connection = inserted.on_unique_violation(UserErrorCode::InvitationClosed, path, CLOSED)?;
     for account in [inviter, other] {
         blank_side(id, account).insert(tx).await?;
     }
@@ -295,28 +310,15 @@ fn blank_side(connection: ConnectionId, account: AccountId) -> connection_side::
     }
 }
 
-/// Ends what else is open between two accounts, in both directions; answers the events for their receivers.
-pub(super) async fn close_others(tx: &DatabaseTransaction, app: &App, sides: &Sides) -> Result<Vec<NewEvent>> {
-    let open = Entity::open_between(sides.mine.id, sides.theirs.id, app.config.address_proof()).lock_exclusive();
-    let mut events = Vec::new();
-    for other in open.all(tx).await? {
-        let id = other.id.0;
-        if let Some(account) = receiver(tx, app, &other).await? {
-            events.push(journal::event(account, EventKind::InvitationCancelled, id));
-        }
-        close(tx, app, other, InvitationStatus::Cancelled).await?;
-    }
-    Ok(events)
-}
-
-fn established(connection: &connection::Model, sides: &Sides) -> Deed {
-    Deed {
+fn established(connection: &connection::Model, mine: AccountId, theirs: AccountId) -> AuditPair {
+    let changes = |account| json!({"relationshipType": connection.type_for(account)});
+    AuditPair {
         mine: "connection.established",
         theirs: "connection.established",
         subject_type: "AccountLink",
         subject_id: connection.id.to_string(),
         my_label: None,
-        my_changes: json!({"relationshipType": connection.type_for(sides.mine.id)}),
-        their_changes: json!({"relationshipType": connection.type_for(sides.theirs.id)}),
+        my_changes: changes(mine),
+        their_changes: changes(theirs),
     }
 }

@@ -1,4 +1,4 @@
-//! Partner accounts as candidates for the sources of a flow, and of each that is none: why, and what to do.
+//! Partner accounts that may become sources of a flow; for the others, the reason and the remedy.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
-use leadmesh_flows::read::contains;
+use leadmesh_core::identity::search;
 
 /// State of an account as a source of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
@@ -37,20 +37,15 @@ pub enum AvailableSourceState {
     Terminated,
 }
 
-/// A partner account as a candidate.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Whose candidate.
     pub own: AccountId,
-    /// Who.
     pub partner: account::Model,
-    /// The connection: the live one, else the last.
+    /// The live connection, else the last one.
     pub connection: Option<connection::Model>,
     /// The invitation that is not answered.
     pub invitation: Option<invitation::Model>,
-    /// Where it stands.
     pub state: AvailableSourceState,
-    /// Why, and what to do.
     pub explanation: String,
 }
 
@@ -65,9 +60,9 @@ pub async fn partners(
     let known = flow::Entity::in_account(own).filter(flow::Column::Id.eq(flow));
     known.one(app.db.read()).await?.ok_or(Error::NotFound("flow"))?;
     let partners = account::Entity::partners_of(own, app.config.address_proof());
-    let search = search.map(str::trim).filter(|text| !text.is_empty());
-    Ok(match search {
-        Some(text) => (own, partners.filter(contains(account::Column::Name, text))),
+    let text = search.map(str::trim).filter(|text| !text.is_empty());
+    Ok(match text {
+        Some(text) => (own, partners.filter(search::contains(account::Column::Name, text))),
         None => (own, partners),
     })
 }
@@ -107,7 +102,7 @@ pub async fn candidates(
                 .iter()
                 .find(|source| source.sender_account_id == Some(partner.id)),
         };
-        let (state, explanation) = situation.told(&partner.name, now);
+        let (state, explanation) = situation.state_and_explanation(&partner.name, now);
         Candidate {
             own,
             partner,
@@ -133,7 +128,7 @@ fn newest(own: AccountId, connections: Vec<connection::Model>) -> HashMap<Accoun
     newest
 }
 
-/// Each partner's newest invitation that is not answered. One that was sent to an address tells nothing of an account.
+/// Each partner's newest unanswered invitation. One that was sent to an address does not reveal an account.
 fn unanswered(own: AccountId, invitations: Vec<invitation::Model>) -> HashMap<AccountId, invitation::Model> {
     let mut open: HashMap<AccountId, invitation::Model> = HashMap::new();
     for invitation in invitations {
@@ -150,7 +145,7 @@ fn unanswered(own: AccountId, invitations: Vec<invitation::Model>) -> HashMap<Ac
     open
 }
 
-/// What decides where a partner stands.
+/// What decides a partner's state.
 struct Situation<'a> {
     own: AccountId,
     connection: Option<connection::Model>,
@@ -159,7 +154,7 @@ struct Situation<'a> {
 }
 
 impl Situation<'_> {
-    fn told(&self, name: &str, now: DateTime<Utc>) -> (AvailableSourceState, String) {
+    fn state_and_explanation(&self, name: &str, now: DateTime<Utc>) -> (AvailableSourceState, String) {
         match &self.connection {
             Some(link) if link.status != ConnectionStatus::Terminated => self.connected(link, name),
             ended => self.not_connected(ended.as_ref(), name, now),
@@ -170,13 +165,13 @@ impl Situation<'_> {
         use AvailableSourceState::{Added, Available, DirectionNotAgreed, Disabled, Suspended};
         if !link.type_for(self.own).receives() {
             let text = if link.requested_by.is_some() {
-                "a wider relationship is asked for: it takes the other side's yes"
+                "a wider relationship was requested: the partner has to accept it"
             } else {
                 "ask for a wider relationship with updateConnection"
             };
             return (
                 DirectionNotAgreed,
-                format!("You are connected with {name}, but not to get its leads: {text}."),
+                format!("You are connected with {name}, but not to receive its leads: {text}."),
             );
         }
         if link.status == ConnectionStatus::Suspended {
@@ -198,7 +193,7 @@ impl Situation<'_> {
             Some(source) if source.enabled => (Added, format!("{name} is a source of this flow and may submit leads.")),
             Some(_) => (
                 Disabled,
-                format!("{name} is a source of this flow, but switched off: enable it with updateSource."),
+                format!("{name} is a source of this flow, but disabled: enable it with updateSource."),
             ),
         }
     }
@@ -211,7 +206,7 @@ impl Situation<'_> {
     ) -> (AvailableSourceState, String) {
         use AvailableSourceState::{InvitationExpired, InvitationPending, Terminated};
         let prepared = match self.source {
-            Some(_) => " Its source is prepared, and may submit from then on if it is switched on.",
+            Some(_) => " Its source is prepared, and may submit from then on if it is enabled.",
             None => "",
         };
         let ended_at = ended.and_then(|link| link.terminated_at);
@@ -228,11 +223,9 @@ impl Situation<'_> {
                 }
                 (_, sent) if ended_at.is_none_or(|at| at < invitation.created_at) => {
                     let text = if sent {
-                        format!(
-                            "Your invitation to {name} has run out unanswered: send it again with resendInvitation."
-                        )
+                        format!("Your invitation to {name} has expired: send it again with resendInvitation.")
                     } else {
-                        format!("The invitation from {name} has run out: ask it for another, or invite it.")
+                        format!("The invitation from {name} has expired: ask it for another, or invite it.")
                     };
                     return (InvitationExpired, text);
                 }

@@ -1,53 +1,49 @@
-//! Steps that deliver to connected accounts: what becomes of them with the relationship.
+//! Buyer steps, which deliver to connected accounts, through changes of the relationship.
 
 mod adding;
 mod sharing;
 mod state;
 
-use std::collections::BTreeSet;
-
 use entity::account::Plan;
 use entity::event::EventKind;
-use entity::ids::{AccountId, InvitationId};
+use entity::ids::AccountId;
 use entity::step::{self, StepConfig};
 use entity::{connection, invitation};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, Set};
 
+use super::invitations::state::ever_sent;
 pub use adding::{add, update};
 use leadmesh_core::app::App;
-use leadmesh_core::audit::{self, Entry, Who};
+use leadmesh_core::audit::{self, Actor, Entry};
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::accounts;
-use leadmesh_core::live::events::{self, NewEvent};
+use leadmesh_core::live::events::NewEvent;
 use leadmesh_flows::sellers;
 pub use sharing::{partner_warnings, warnings};
-pub use state::{BuyerStepState, Standing, receiving, state};
+pub use state::{BuyerStepFacts, BuyerStepState, receiving, state};
 
-/// Makes the buyer steps that waited for an invitation ready, and those of a former connection: of both accounts, whoever
-/// invited whom. Those that waited to be enabled are; the others stay off until their owner switches them on, so that nothing
-/// goes over a new connection by itself.
-///
-/// This is no change of their flows by the owners, and makes no revision: connections have a history of their own. The caller
-/// holds both accounts and both logs.
+/// Makes buyer steps ready that waited for an invitation, and those of a former connection, of both accounts. Steps that waited
+/// to be enabled are; the others stay off until their owner enables them, so that nothing goes over a new connection by itself.
+/// This makes no revision of their flows: connections have a history of their own. The caller has locked both accounts. Answers
+/// the events for the sellers.
 pub async fn on_accepted(
     tx: &DatabaseTransaction,
     app: &App,
     invitation: &invitation::Model,
     connection: &connection::Model,
-) -> Result<()> {
+) -> Result<Vec<NewEvent>> {
     let mut ready = Vec::new();
     for seller in [connection.low_account_id, connection.high_account_id] {
         for step in waiting(tx, seller, invitation, connection).await? {
-            ready.push(make_ready(tx, app, step, (seller, connection)).await?);
+            ready.push(make_ready(tx, app, step, connection).await?);
         }
     }
-    events::append(tx, app.clock.now(), ready).await?;
-    Ok(())
+    Ok(ready)
 }
 
-/// The buyer steps of one side that the other side's acceptance makes ready: those of this invitation, of earlier ones to the
-/// same account or address, and of earlier connections.
+/// The seller's buyer steps that the acceptance makes ready: those of this invitation, of earlier ones to the same account or
+/// address, and of earlier connections.
 async fn waiting(
     tx: &DatabaseTransaction,
     seller: AccountId,
@@ -55,19 +51,7 @@ async fn waiting(
     connection: &connection::Model,
 ) -> Result<Vec<step::Model>> {
     let buyer = connection.partner_of(seller);
-    let to_buyer = Condition::any()
-        .add(invitation::Column::ToAccountId.eq(buyer))
-        .add_option(
-            accepted
-                .to_email
-                .as_ref()
-                .map(|email| invitation::Column::ToEmail.eq(email.as_str())),
-        );
-    let sent = invitation::Entity::sent_by(seller).filter(to_buyer).all(tx).await?;
-    let mut sent: BTreeSet<InvitationId> = sent.into_iter().map(|row| row.id).collect();
-    if accepted.from_account_id == seller {
-        sent.insert(accepted.id);
-    }
+    let sent = ever_sent(tx, seller, buyer, accepted.to_email.as_deref()).await?;
     let former = connection::Entity::ever_between(seller, buyer).all(tx).await?;
     let former = former.into_iter().map(|row| row.id).filter(|id| *id != connection.id);
     let waits = Condition::any().add(step::Column::ConnectionId.is_in(former)).add(
@@ -86,8 +70,9 @@ async fn make_ready(
     tx: &DatabaseTransaction,
     app: &App,
     step: step::Model,
-    (seller, connection): (AccountId, &connection::Model),
+    connection: &connection::Model,
 ) -> Result<NewEvent> {
+    let seller = step.account_id;
     let mut config = step.config.clone();
     let wanted = match &mut config {
         StepConfig::Buyer { enable_when_ready, .. } => std::mem::take(enable_when_ready),
@@ -104,26 +89,16 @@ async fn make_ready(
         ensure_seller_source(tx, app, connection, seller).await?;
     }
     accounts::touch_config(tx, seller).await?;
-    let entry = Entry {
-        action: "step.made_ready",
-        subject_type: "BuyerStep",
-        subject_id: step.id.to_string(),
-        label: Some(&step.name),
-        changes: Some(serde_json::json!({ "enabled": step.enabled })),
-    };
-    audit::record(tx, &app.clock, seller, &Who::system(), entry).await?;
+    let entry = Entry::new("step.made_ready", "BuyerStep", step.id, &step.name)
+        .with(serde_json::json!({ "enabled": step.enabled }));
+    audit::record(tx, &app.clock, seller, &Actor::system(), entry).await?;
     Ok(NewEvent {
-        topic: seller.0,
-        kind: EventKind::BuyerReady,
-        subject: connection.id.0,
         scope: Some(step.id.0),
-        detail: None,
-        outcome: None,
+        ..NewEvent::of_account(seller, EventKind::BuyerReady, connection.id.0)
     })
 }
 
-/// Makes the source through which a seller's buyer steps deliver into the buyer's receiving flow, unless it is there: when a
-/// step becomes ready, and when the buyer chooses another receiving flow.
+/// Makes the source through which a seller's buyer steps deliver into the buyer's receiving flow, unless it exists.
 pub async fn ensure_seller_source(
     tx: &DatabaseTransaction,
     app: &App,

@@ -1,4 +1,4 @@
-//! Why a partner cannot be reached: each look on the way from the invitation to the source, with what to do about it: at
+//! Why a partner cannot be reached: the checks on the way from the invitation to the source, each with its remedy, at
 //! `invitation`, `mail`, `connection`, `suspension`, `direction`, `source`, `step`, `buyer`, `flow`.
 
 mod checks;
@@ -19,7 +19,7 @@ use leadmesh_core::error::Result;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 
-/// What is known of a relationship; only what the caller's account may see of it.
+/// What is known of a relationship, as far as the caller's account may see it.
 #[derive(Clone, Debug)]
 struct Facts {
     me: AccountId,
@@ -27,26 +27,24 @@ struct Facts {
     invitation: Option<(invitation::Model, InvitationStatus)>,
     mail: Option<mail::Model>,
     connection: Option<connection::Model>,
-    /// The flow that was asked about, if one was.
     flow: Option<FlowFacts>,
 }
 
-/// A flow that was asked about.
 #[derive(Clone, Debug)]
 enum FlowFacts {
-    /// One of the caller's, with the source that the partner submits through, if there is one.
+    /// A flow of the caller's, with the partner's source in it.
     Mine(flow::Model, Option<source::Model>),
-    /// One of the caller's that does not take the partner's leads but sells to it: with the buyer step, and whether the partner can
-    /// take what comes.
+    /// A flow of the caller's that sells to the partner and does not take its leads: with the buyer step, and whether the
+    /// partner can take leads.
     Selling(flow::Model, step::Model, bool),
-    /// One of the partner's, with the source that the caller submits through.
+    /// A flow of the partner's, with the caller's source in it.
     Theirs(flow::Model, source::Model),
-    /// None of the caller's, and none that is opened to it.
+    /// Neither the caller's nor opened to the caller.
     Unknown,
 }
 
-/// Looks at everything that a lead needs between the caller's account and a partner. An account to which there is no relationship
-/// is answered as one that does not exist.
+/// Checks everything that a lead needs between the caller's account and a partner. An account without a relationship is
+/// answered as an unknown one.
 pub async fn diagnose(app: &App, caller: &Caller, partner: AccountId, flow: Option<FlowId>) -> Result<Vec<Check>> {
     let me = caller.require(Action::ReadSetup)?;
     Ok(match facts(app, me, partner, flow).await? {
@@ -73,7 +71,7 @@ async fn facts(app: &App, me: AccountId, partner: AccountId, flow: Option<FlowId
         None => None,
     };
     let flow = match flow {
-        Some(flow) => Some(flow_facts(app, (me, partner), connection.as_ref(), flow).await?),
+        Some(flow) => Some(flow_facts(app, me, partner, connection.as_ref(), flow).await?),
         None => None,
     };
     let now = app.clock.now();
@@ -87,22 +85,23 @@ async fn facts(app: &App, me: AccountId, partner: AccountId, flow: Option<FlowId
     }))
 }
 
-/// Of what went to an address, the inviter learns whose it is only with the answer.
+/// The inviter of an address learns whose it is only with the answer.
 async fn newest_invitation(app: &App, me: AccountId, partner: AccountId) -> Result<Option<invitation::Model>> {
     use invitation::Column;
-    let told = Column::FromAccountId
+    let visible = Column::FromAccountId
         .ne(me)
         .or(Column::ToEmail.is_null())
         .or(Column::AnsweredAt.is_not_null().and(Column::ToAccountId.is_not_null()));
     let rows = invitation::Entity::between(me, partner, app.config.address_proof())
-        .filter(told)
+        .filter(visible)
         .order_by_desc(Column::Id);
     Ok(rows.one(app.db.read()).await?)
 }
 
 async fn flow_facts(
     app: &App,
-    (me, partner): (AccountId, AccountId),
+    me: AccountId,
+    partner: AccountId,
     connection: Option<&connection::Model>,
     id: FlowId,
 ) -> Result<FlowFacts> {
@@ -131,7 +130,7 @@ async fn flow_facts(
     })
 }
 
-/// The step of a flow that delivers over a connection, if there is one.
+/// The step of a flow that delivers over a connection.
 async fn buyer_step(app: &App, over: Option<&connection::Model>, flow: FlowId) -> Result<Option<step::Model>> {
     let Some(link) = over else { return Ok(None) };
     let steps = step::Entity::of_flow(flow).all(app.db.read()).await?;

@@ -1,9 +1,8 @@
-//! Cancelling what was on its way over a connection that has ended: CANCELLED with DISCONNECTED, with its places on caps given back.
+//! Cancels the open deliveries over an ended connection: CANCELLED with DISCONNECTED, and their cap reservations released.
 //!
-//! This follows the revocation and is no part of it, for there may be hundreds of thousands: no lead is stored after the revocation
-//! commits, and no delivery is sent, because whoever attempts one looks at the connection in the transaction that would deliver it,
-//! and ends it in the same way. So it does not matter when this is done, and how often it is interrupted; the connection's row keeps
-//! that it is not over.
+//! It follows the end in transactions of its own, for there may be hundreds of thousands of deliveries. The delay does no harm: no
+//! lead is stored over an ended connection, and no delivery is sent, because the attempt checks the connection in the transaction
+//! that would deliver it. The connection's row stores that the work is unfinished, so it may be interrupted at any time.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::connection;
@@ -15,24 +14,24 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
 use leadmesh_delivery::finish::{self, Ending};
 
-/// Deliveries cancelled in one transaction: leads wait no longer than that takes.
+/// Deliveries cancelled in one transaction: it bounds how long leads wait.
 const STEP: u64 = 250;
-/// Transactions that whoever ends the connection waits for; housekeeping makes the others.
+/// Transactions that the ending request waits for; housekeeping makes the others.
 const STEPS_AT_ONCE: usize = 4;
-/// Ended connections looked at in one round of housekeeping.
+/// Ended connections in one round of housekeeping.
 const CONNECTIONS: u64 = 100;
-/// How long before the end of the connection deliveries have failed at most that are cancelled, because they wait in vain for the
-/// buyer to get ready. What is older was reported as failed, and stays so.
+/// Deliveries that failed this long before the end of the connection are cancelled, because they waited for the buyer to get
+/// ready. Older ones were reported as failed, and stay so.
 const LATELY: TimeDelta = TimeDelta::days(1);
 
-/// Cancels the first of them. What goes wrong is left to housekeeping: the connection has ended all the same.
+/// Cancels the first ones. Errors are left to housekeeping: the connection has ended all the same.
 pub async fn begin(app: &App, ended: &connection::Model) {
     if let Err(error) = steps(app, ended, Some(STEPS_AT_ONCE)).await {
         tracing::warn!(?error, connection = %ended.id, "deliveries over an ended connection are cancelled later");
     }
 }
 
-/// Cancels what earlier ends of connections have left; answers of how many connections.
+/// Cancels what is left of ended connections; answers of how many.
 pub async fn finish(app: &App) -> Result<usize> {
     let left = connection::Entity::cancelling()
         .order_by_asc(connection::Column::Id)
@@ -45,7 +44,7 @@ pub async fn finish(app: &App) -> Result<usize> {
     Ok(left.len())
 }
 
-/// Step by step, until nothing is left or so many were made.
+/// Cancels until nothing is left, or `most` transactions were made.
 async fn steps(app: &App, ended: &connection::Model, most: Option<usize>) -> Result<()> {
     let failed_since = ended.terminated_at.unwrap_or(ended.connected_at) - LATELY;
     let mut made = 0;
@@ -55,13 +54,13 @@ async fn steps(app: &App, ended: &connection::Model, most: Option<usize>) -> Res
             connection::Entity::all_cancelled(ended.id).exec(app.db.write()).await?;
             return Ok(());
         }
-        cancel(app, (ended.id, ids), failed_since).await?;
+        cancel(app, ended.id, ids, failed_since).await?;
         made += 1;
     }
     Ok(())
 }
 
-/// Some that are to be cancelled, read where nobody waits for it.
+/// Deliveries to cancel, read outside the transaction.
 async fn candidates(app: &App, connection: ConnectionId, failed_since: DateTime<Utc>) -> Result<Vec<DeliveryId>> {
     let id = delivery::Column::Id;
     let open = delivery::Entity::open_over(connection, STEP).select_only().column(id);
@@ -74,12 +73,8 @@ async fn candidates(app: &App, connection: ConnectionId, failed_since: DateTime<
     Ok(in_vain.all(app.db.read()).await?)
 }
 
-/// Cancels those that still wait. What a worker attempts at this moment is ended by that worker.
-async fn cancel(
-    app: &App,
-    (connection, ids): (ConnectionId, Vec<DeliveryId>),
-    failed_since: DateTime<Utc>,
-) -> Result<()> {
+/// Cancels those that no worker has claimed since. A worker ends what it is sending.
+async fn cancel(app: &App, connection: ConnectionId, ids: Vec<DeliveryId>, failed_since: DateTime<Utc>) -> Result<()> {
     let now = app.clock.now();
     let tx = app.db.begin().await?;
     let rows = delivery::Entity::cancellable_over(&tx, connection, ids, failed_since);

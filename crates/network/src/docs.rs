@@ -1,4 +1,4 @@
-//! Submission docs for connected accounts: of the sources that are opened to them, as long as they are.
+//! Submission docs for connected accounts, of the sources that are open to them.
 
 use entity::ids::{AccountId, FlowId, SourceId};
 use entity::source::{self, SourceKind};
@@ -12,7 +12,7 @@ use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_flows::docs::{self, SubmissionDocs};
 
-/// Sources of others whose docs the caller may read, for paging; unordered. Also the account that reads.
+/// Sources of others whose docs the caller may read, for paging; unordered. Also the reading account.
 pub fn opened(caller: &Caller, flow: Option<FlowId>) -> Result<(AccountId, Select<source::Entity>)> {
     let reader = caller.require(Action::ReadSetup)?;
     let opened = source::Entity::opened_to(reader);
@@ -23,7 +23,7 @@ pub fn opened(caller: &Caller, flow: Option<FlowId>) -> Result<(AccountId, Selec
     Ok((reader, opened))
 }
 
-/// The docs of one source: of one that is opened to the caller, which is noted, or of one of the caller's own.
+/// The docs of a source that is opened to the caller, which is counted, or of the caller's own.
 pub async fn find(app: &App, caller: &Caller, id: SourceId) -> Result<Option<SubmissionDocs>> {
     let (reader, opened) = opened(caller, None)?;
     let found = match one(app, opened, id).await? {
@@ -35,7 +35,7 @@ pub async fn find(app: &App, caller: &Caller, id: SourceId) -> Result<Option<Sub
     of_source(app, reader, source).await
 }
 
-/// The docs of one source, if it is open to that account now. Sent, not asked for, so that nobody has read them.
+/// The docs of a source, if it is open to the account now. Sent by a stream, so that no reading is counted.
 pub async fn opened_to(app: &App, reader: AccountId, id: SourceId) -> Result<Option<SubmissionDocs>> {
     match one(app, source::Entity::opened_to(reader), id).await? {
         Some(source) => of_source(app, reader, source).await,
@@ -48,7 +48,7 @@ async fn one(app: &App, among: Select<source::Entity>, id: SourceId) -> Result<O
     Ok(found.one(app.db.read()).await?)
 }
 
-/// None if the flow has been deleted at this moment.
+/// None if the flow has just been deleted.
 async fn of_source(app: &App, viewer: AccountId, source: source::Model) -> Result<Option<SubmissionDocs>> {
     let db = app.db.read();
     let flow = flow::Entity::in_account(source.account_id).filter(flow::Column::Id.eq(source.flow_id));
@@ -56,13 +56,8 @@ async fn of_source(app: &App, viewer: AccountId, source: source::Model) -> Resul
     let (Some(flow), Some(recipient)) = (flow.one(db).await?, recipient.one(db).await?) else {
         return Ok(None);
     };
-    let link = match source.connection_id {
-        Some(id) => {
-            let links = connection::Entity::of_account(viewer).filter(connection::Column::Id.eq(id));
-            links.one(db).await?
-        }
-        None => None,
-    };
+    let link = connection::Entity::of_account(viewer).filter(connection::Column::Id.is_in(source.connection_id));
+    let link = link.one(db).await?;
     let source = as_it_stands(source, link.as_ref());
     let subject = docs::Subject {
         flow: &flow,

@@ -1,4 +1,4 @@
-//! Who read submission docs, and when. Owners see it: a partner that has not looked since a change will be surprised by it.
+//! When partners read submission docs. Owners see who has not read them since a change.
 
 use std::collections::BTreeMap;
 
@@ -9,24 +9,23 @@ use sea_orm::Set;
 
 use leadmesh_core::app::App;
 use leadmesh_core::database::Db;
+use leadmesh_core::deferred_counters::{DocsReader, ReadCount};
 use leadmesh_core::error::Result;
-use leadmesh_core::tally::{Reading, Reads};
 
-/// Notes that an account read the docs of a source. Its own docs are nobody's concern.
+/// Counts that an account read the docs of a source. Its own do not count.
 pub fn note(app: &App, reader: AccountId, source: &source::Model) {
     if source.kind != SourceKind::Own && source.sender_account_id == Some(reader) {
-        let reading = Reading {
+        let reading = DocsReader {
             source: source.id,
             owner: source.account_id,
             reader,
         };
-        app.tally.read(reading, app.clock.now());
+        app.counters.read(reading, app.clock.now());
     }
 }
 
-/// Adds what was counted.
-pub(super) async fn write(db: &Db, counted: &BTreeMap<Reading, Reads>) -> Result<()> {
-    let row = |(reading, reads): (&Reading, &Reads)| docs_read::ActiveModel {
+pub(super) async fn write(db: &Db, counted: &BTreeMap<DocsReader, ReadCount>) -> Result<()> {
+    let row = |(reading, reads): (&DocsReader, &ReadCount)| docs_read::ActiveModel {
         source_id: Set(reading.source),
         reader_account_id: Set(reading.reader),
         account_id: Set(reading.owner),

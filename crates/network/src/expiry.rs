@@ -1,35 +1,32 @@
-//! Telling, once, that an invitation's time has passed. Nothing depends on it: whoever reads or answers an invitation looks at
-//! the time.
+//! Notifies inviters, once, of expired invitations. Nothing depends on it: reads and answers compare the time themselves.
 
-use entity::event::EventKind;
-use entity::invitation::{self, InvitationStatus};
+use entity::invitation;
 use sea_orm::sea_query::{LockBehavior, LockType};
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, QueryOrder, QuerySelect, Set};
+use sea_orm::{QueryOrder, QuerySelect};
 
-use super::invitations::receiver;
-use super::journal;
+use super::invitations::state::expire;
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
-use leadmesh_core::live::events::NewEvent;
+use leadmesh_core::live::events;
 
-/// Invitations told of in one transaction.
+/// Invitations in one transaction.
 const PART: u64 = 100;
 
-/// Writes that invitations have expired and tells both sides, part by part; answers how many there were.
-pub async fn tell_expired(app: &App) -> Result<u64> {
-    let mut told = 0;
+/// Marks overdue invitations as expired and notifies both accounts; answers how many there were.
+pub async fn expire_overdue(app: &App) -> Result<u64> {
+    let mut expired = 0;
     loop {
-        let part = tell_part(app).await?;
-        told += part;
+        let part = expire_batch(app).await?;
+        expired += part;
         if part < PART {
-            return Ok(told);
+            return Ok(expired);
         }
     }
 }
 
-async fn tell_part(app: &App) -> Result<u64> {
+async fn expire_batch(app: &App) -> Result<u64> {
     let tx = app.db.begin().await?;
-    // Those that are being answered or sent again at this moment are left to that.
+    // Skips invitations that are being answered or resent.
     let overdue = invitation::Entity::overdue(app.clock.now())
         .order_by_asc(invitation::Column::Id)
         .limit(PART)
@@ -38,22 +35,10 @@ async fn tell_part(app: &App) -> Result<u64> {
         .await?;
     let mut events = Vec::new();
     for row in &overdue {
-        events.extend(write(&tx, app, row.clone()).await?);
+        events.extend(expire(&tx, app, row.clone()).await?);
     }
-    let accounts: Vec<_> = events.iter().map(|event| event.topic.into()).collect();
-    journal::append(&tx, app, events).await?;
+    let heads = events::append(&tx, app.clock.now(), events).await?;
     tx.commit().await?;
-    journal::tell(app, accounts).await;
+    app.hub.notify(&heads);
     Ok(u64::try_from(overdue.len()).unwrap_or(u64::MAX))
-}
-
-/// Writes that an invitation has expired; answers what both sides are to be told.
-pub(super) async fn write(tx: &DatabaseTransaction, app: &App, row: invitation::Model) -> Result<Vec<NewEvent>> {
-    let told = [Some(row.from_account_id), receiver(tx, app, &row).await?];
-    let id = row.id.0;
-    let mut row = row.into_active_model();
-    row.status = Set(InvitationStatus::Expired);
-    row.update(tx).await?;
-    let expired = |account| journal::event(account, EventKind::InvitationExpired, id);
-    Ok(told.into_iter().flatten().map(expired).collect())
 }

@@ -1,21 +1,20 @@
-//! Finding the right account before inviting it. It cannot be used to list accounts: identifiers and addresses are matched
-//! exactly, names only of accounts that want to be found, and look-ups are limited.
+//! Finds the account to invite. It cannot list accounts: identifiers and addresses match exactly, names only of listed accounts,
+//! and look-ups are limited.
 
 use entity::account::{self, Column, Entity};
 use entity::ids::AccountId;
-use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{QueryFilter, QueryOrder, QuerySelect};
 
-use super::connections::pattern;
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::accounts::Profile;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::email_address;
 use leadmesh_core::identity::policy::Action;
+use leadmesh_core::identity::search;
 use leadmesh_core::identity::throttle::Kind;
 
-/// Fewest characters of a name's beginning.
+/// Least characters of a name's beginning.
 const SHORTEST: usize = 3;
 /// Accounts in one answer.
 const MOST: u64 = 10;
@@ -31,10 +30,10 @@ pub struct Search {
     pub name: Option<String>,
 }
 
-/// The accounts that fit, by name.
-pub async fn find(app: &App, caller: &Caller, search: &Search) -> Result<Vec<Profile>> {
+/// By name.
+pub async fn find(app: &App, caller: &Caller, by: &Search) -> Result<Vec<Profile>> {
     let account = caller.require(Action::ReadSetup)?;
-    let found = match (search.id, &search.email, &search.name) {
+    let found = match (by.id, &by.email, &by.name) {
         (Some(id), None, None) => Entity::by_id(id),
         (None, Some(email), None) => {
             let email = email_address::normalise(email).unwrap_or_default();
@@ -42,9 +41,7 @@ pub async fn find(app: &App, caller: &Caller, search: &Search) -> Result<Vec<Pro
         }
         (None, None, Some(name)) => by_name(name)?,
         _ => {
-            return Err(Error::BadInput(
-                "look for one thing: give either id, email or name".into(),
-            ));
+            return Err(Error::BadInput("give exactly one of id, email and name".into()));
         }
     };
     app.throttle.check(Kind::FindAccount, &account.to_string()).await?;
@@ -59,6 +56,5 @@ fn by_name(name: &str) -> Result<sea_orm::Select<Entity>> {
             "give at least the first {SHORTEST} characters of the name"
         )));
     }
-    let lower = Expr::expr(Func::lower(Expr::col((Entity, Column::Name))));
-    Ok(Entity::listed().filter(lower.like(pattern("", name))))
+    Ok(Entity::listed().filter(search::starts_with((Entity, Column::Name), name)))
 }

@@ -1,26 +1,22 @@
-//! The letter that carries an invitation to connect, and its words.
+//! The email of an invitation to connect.
 
 use chrono::{DateTime, Utc};
 use entity::relationship::RelationshipType;
 
-use leadmesh_core::identity::letters::{Letter, reduced};
+use leadmesh_core::identity::emails::{Email, sanitize};
 use leadmesh_forms::templates::escape_html;
 
-/// What an invitation says, as its invitee reads it.
+/// The content of an invitation email.
 #[derive(Clone, Debug)]
-pub struct Says<'a> {
-    /// Who invites.
+pub struct InvitationEmail<'a> {
     pub from: &'a str,
-    /// As the invitee sees it.
     pub relationship: RelationshipType,
-    /// From the inviter.
     pub message: Option<&'a str>,
-    /// When it ends unanswered.
     pub expires_at: DateTime<Utc>,
 }
 
-impl Says<'_> {
-    /// What the relationship is for, in a sentence to the invitee.
+impl InvitationEmail<'_> {
+    /// The purpose of the relationship, in a sentence to the invitee.
     pub fn purpose(&self) -> String {
         let from = self.from;
         match self.relationship {
@@ -32,7 +28,7 @@ impl Says<'_> {
         }
     }
 
-    /// The last moment for an answer, as people read it.
+    /// For people.
     pub fn deadline(&self) -> String {
         self.expires_at.format("%-d %B %Y, %H:%M UTC").to_string()
     }
@@ -41,19 +37,19 @@ impl Says<'_> {
         format!("{} invites you to connect on Leadmesh", self.from)
     }
 
-    /// The letter, with the link that answers it. What the inviter wrote is reduced: it stands under the operator's name.
-    pub fn letter(&self, to: &str, link: &str) -> Letter {
-        let (from, message) = (reduced::name(self.from), self.message.map(reduced::message));
-        let says = Says {
+    /// The email, with the link that answers it. What the inviter wrote is sanitized: it stands under the operator's name.
+    pub fn email(&self, to: &str, link: &str) -> Email {
+        let (from, message) = (sanitize::name(self.from), self.message.map(sanitize::message));
+        let email = InvitationEmail {
             from: &from,
             message: message.as_deref(),
             ..self.clone()
         };
-        Letter {
+        Email {
             to: to.to_owned(),
-            subject: says.subject(),
-            text: says.text(link),
-            html: says.html(link),
+            subject: email.subject(),
+            text: email.text(link),
+            html: email.html(link),
         }
     }
 
@@ -93,7 +89,7 @@ impl Says<'_> {
 
     fn closing(&self) -> String {
         format!(
-            "Nothing is shared before you accept. If you do not know {}, do nothing: the invitation ends by itself.",
+            "Nothing is shared before you accept. If you do not know {}, do nothing: the invitation expires.",
             self.from
         )
     }
@@ -103,8 +99,8 @@ impl Says<'_> {
 mod tests {
     use super::*;
 
-    fn says(message: Option<&str>) -> Says<'_> {
-        Says {
+    fn email(message: Option<&str>) -> InvitationEmail<'_> {
+        InvitationEmail {
             from: "A&B <Leads>",
             relationship: RelationshipType::ReceiveLeads,
             message,
@@ -114,21 +110,21 @@ mod tests {
 
     #[test]
     fn a_letter_says_who_what_for_and_until_when() {
-        let letter = says(Some("Hello\n<b>friend</b>")).letter("b@example.com", "https://x.example/invitation?token=t");
-        assert_eq!(letter.subject, "A&B <Leads> invites you to connect on Leadmesh");
+        let email = email(Some("Hello\n<b>friend</b>")).email("b@example.com", "https://x.example/invitation?token=t");
+        assert_eq!(email.subject, "A&B <Leads> invites you to connect on Leadmesh");
         for part in [
             "A&B <Leads> wants to send leads to you.",
             "> Hello\n> <b>friend</b>\n",
             "until 6 December 2026, 14:00 UTC:\n\nhttps://x.example/invitation?token=t\n",
         ] {
-            assert!(letter.text.contains(part), "{}", letter.text);
+            assert!(email.text.contains(part), "{}", email.text);
         }
     }
 
     #[test]
     fn in_html_every_text_of_the_inviter_is_text() {
-        let html = says(Some("Hello\n<b>friend</b>"))
-            .letter("b@example.com", "https://x.example/")
+        let html = email(Some("Hello\n<b>friend</b>"))
+            .email("b@example.com", "https://x.example/")
             .html;
         assert!(
             html.contains("A&amp;B &lt;Leads&gt;") && html.contains("Hello<br>\n&lt;b&gt;friend&lt;/b&gt;"),
@@ -136,8 +132,8 @@ mod tests {
         );
         assert!(!html.contains("<b>"), "{html}");
         assert!(
-            !says(None)
-                .letter("b@example.com", "https://x.example/")
+            !email(None)
+                .email("b@example.com", "https://x.example/")
                 .text
                 .contains("message")
         );

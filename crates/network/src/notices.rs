@@ -1,4 +1,4 @@
-//! Mails to the owners of an account about its relationships, for accounts that want them.
+//! Emails to the owners of an account about its relationships, if the account wants them.
 
 use entity::account;
 use entity::ids::AccountId;
@@ -8,30 +8,28 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
-use leadmesh_core::identity::letters::{self, reduced};
-use leadmesh_core::identity::{mail_quota, mailbox};
+use leadmesh_core::identity::emails::{self, sanitize};
+use leadmesh_core::identity::{mail_queue, mail_quota};
 
-/// Most characters of a subject, and of what is said.
+/// In characters.
 const SUBJECT: usize = 150;
 const TEXT: usize = 2_000;
 
-/// What happened, for people.
+/// A message to the owners of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// The partner account that has done it; none for what concerns the account itself.
+    /// The partner account that caused it; none for what concerns the account itself.
     pub by: Option<AccountId>,
     /// One line.
     pub subject: String,
-    /// A paragraph that also says what can be done.
+    /// One paragraph, which also says what to do.
     pub text: String,
 }
 
-/// Mails a notice to every owner who has signed in once, but for the one who has had another mail about it. Where addresses are to
-/// be proven, only to those that are. When there were too many lately, nothing is mailed: no partner can fill others' mailboxes by what
-/// it does.
-///
-/// Without a mail server nothing is written: a notice that cannot be sent now is of no use later.
-pub async fn tell_owners(
+/// Emails a notice to every owner with a password, but for `except`, who has had another email about it. Where proof is
+/// required, only to proven addresses. Beyond the quota nothing is sent: no partner can fill mailboxes by what it does. Without
+/// a mail server nothing is queued: a late notice is of no use.
+pub async fn email_owners(
     tx: &DatabaseTransaction,
     app: &App,
     account: &account::Model,
@@ -44,8 +42,8 @@ pub async fn tell_owners(
     if !mail_quota::notice(tx, app, notice.by, account.id).await? {
         return Ok(());
     }
-    let subject = reduced::bounded(&notice.subject, SUBJECT);
-    let said = reduced::bounded(&notice.text, TEXT);
+    let subject = sanitize::bounded(&notice.subject, SUBJECT);
+    let said = sanitize::bounded(&notice.text, TEXT);
     let owners = user::Entity::in_account(account.id)
         .filter(user::Column::Role.eq(Role::Owner))
         .filter(user::Column::PasswordHash.is_not_null());
@@ -55,11 +53,11 @@ pub async fn tell_owners(
             continue;
         }
         let text = format!(
-            "{said} You get this mail as an owner of {}.",
-            reduced::name(&account.name)
+            "{said} You receive this email as an owner of {}.",
+            sanitize::name(&account.name)
         );
-        let letter = letters::letter(&owner.email, subject.clone(), &text, &app.config.public_url);
-        mailbox::queue_mail(tx, app, letter).await?;
+        let email = emails::email_with_link(&owner.email, subject.clone(), &text, &app.config.public_url);
+        mail_queue::queue_mail(tx, app, email).await?;
     }
     Ok(())
 }

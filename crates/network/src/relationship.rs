@@ -1,4 +1,4 @@
-//! The rules by which a connection changes, as functions of values: what each side may do alone, and what takes both.
+//! The rules by which a connection changes, as pure functions: what one account may do alone, and what needs both.
 
 use chrono::{DateTime, Utc};
 use entity::connection::{ConnectionStatus, Model};
@@ -6,55 +6,56 @@ use entity::event::EventKind;
 use entity::ids::AccountId;
 use entity::relationship::RelationshipType;
 
-use leadmesh_core::error::{Broken, UserErrorCode};
+use leadmesh_core::error::{UserError, UserErrorCode};
 
-/// What is done to a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Move {
-    /// Asks for another relationship; what is only narrower holds at once.
+pub enum ConnectionAction {
+    /// A narrower relationship holds immediately; a wider one needs the partner's agreement.
     Request(RelationshipType),
     /// Answers what the partner asked for.
     Answer(bool),
-    /// Holds it up, with a reason for the partner.
+    /// With a reason for the partner.
     Suspend(Option<String>),
-    /// Lets it go on, as far as this side held it up.
+    /// Ends this side's own suspension.
     Resume,
-    /// Ends it for good, with a reason for the partner.
+    /// For good, with a reason for the partner.
     Terminate(Option<String>),
 }
 
-/// A connection after a move.
+/// A connection after an action.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Moved {
-    /// As it is to be written.
+pub struct Transition {
     pub after: Model,
-    /// What the audit trails call it.
     pub action: &'static str,
-    /// What the event logs tell.
     pub kind: EventKind,
-    /// For the partner's owners, after the name of who did it.
-    pub words: String,
-    /// In the words of who did it.
+    /// For the partner's owners; follows the name of the acting account.
+    pub message: String,
+    /// In the message of who did it.
     pub reason: Option<String>,
 }
 
-/// What becomes of a connection by a move of one side; nothing, if it stands so already.
-pub fn apply(before: &Model, me: AccountId, now: DateTime<Utc>, step: &Move) -> Result<Option<Moved>, Broken> {
+/// Applies an action of one account; none if it changes nothing.
+pub fn apply(
+    before: &Model,
+    me: AccountId,
+    now: DateTime<Utc>,
+    step: &ConnectionAction,
+) -> Result<Option<Transition>, UserError> {
     if before.status == ConnectionStatus::Terminated {
         let message = "this connection has ended: send an invitation to connect again";
-        return Err(Broken::new(UserErrorCode::NotConnected, "", message));
+        return Err(UserError::new(UserErrorCode::NotConnected, "", message));
     }
     match step {
-        Move::Request(wanted) => request(before, me, *wanted),
-        Move::Answer(yes) => answer(before, me, *yes).map(Some),
-        Move::Suspend(_) if before.suspended_by(me) => Ok(None),
-        Move::Suspend(reason) => Ok(Some(suspend(before, me, reason.as_deref()))),
-        Move::Resume => resume(before, me),
-        Move::Terminate(reason) => Ok(Some(terminate(before, me, now, reason.clone()))),
+        ConnectionAction::Request(wanted) => request(before, me, *wanted),
+        ConnectionAction::Answer(yes) => answer(before, me, *yes).map(Some),
+        ConnectionAction::Suspend(_) if before.suspended_by(me) => Ok(None),
+        ConnectionAction::Suspend(reason) => Ok(Some(suspend(before, me, reason.as_deref()))),
+        ConnectionAction::Resume => resume(before, me),
+        ConnectionAction::Terminate(reason) => Ok(Some(terminate(before, me, now, reason.clone()))),
     }
 }
 
-fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Option<Moved>, Broken> {
+fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Option<Transition>, UserError> {
     let current = before.type_for(me);
     let asked_by_partner = before.requested_by.is_some_and(|by| by != me);
     if asked_by_partner && before.requested_for(me) == Some(wanted) {
@@ -64,21 +65,21 @@ fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Op
         if before.requested_by != Some(me) {
             return Ok(None);
         }
-        let words = "does not ask for another relationship any more";
+        let message = "withdrew its request for another relationship";
         return Ok(Some(changed(
             without_request(before),
             "connection.type_withdrawn",
-            words,
+            message,
         )));
     }
     if !wanted.is_wider_than(current) {
         let after = without_request(&with_type(before, me, wanted));
-        let words = "narrowed what the connection is for, as it may at any time";
-        return Ok(Some(changed(after, "connection.type_narrowed", words)));
+        let message = "narrowed what the connection is for, as it may at any time";
+        return Ok(Some(changed(after, "connection.type_narrowed", message)));
     }
     if asked_by_partner {
         let message = "the partner has asked for another relationship: answer that first";
-        return Err(Broken::new(UserErrorCode::Conflict, "relationshipType", message));
+        return Err(UserError::new(UserErrorCode::Conflict, "relationshipType", message));
     }
     let (low, high) = directions(before, me, wanted);
     if before.requested_by == Some(me) && (before.wanted_low_sends, before.wanted_high_sends) == (low, high) {
@@ -90,19 +91,19 @@ fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Op
         wanted_high_sends: high,
         ..before.clone()
     };
-    let words = "asks for a wider relationship: accept or refuse it";
-    Ok(Some(changed(after, "connection.type_requested", words)))
+    let message = "asks for a wider relationship: accept or refuse it";
+    Ok(Some(changed(after, "connection.type_requested", message)))
 }
 
-fn answer(before: &Model, me: AccountId, yes: bool) -> Result<Moved, Broken> {
+fn answer(before: &Model, me: AccountId, yes: bool) -> Result<Transition, UserError> {
     match before.requested_by {
         None => {
-            let message = "nobody has asked for another relationship, or the request was withdrawn";
-            Err(Broken::new(UserErrorCode::NotFound, "connectionId", message))
+            let message = "there is no request for another relationship, or it was withdrawn";
+            Err(UserError::new(UserErrorCode::NotFound, "connectionId", message))
         }
         Some(by) if by == me => {
             let message = "this is your own request: the partner answers it";
-            Err(Broken::new(UserErrorCode::Conflict, "connectionId", message))
+            Err(UserError::new(UserErrorCode::Conflict, "connectionId", message))
         }
         Some(_) if yes => {
             let wider = Model {
@@ -110,63 +111,63 @@ fn answer(before: &Model, me: AccountId, yes: bool) -> Result<Moved, Broken> {
                 high_sends: before.wanted_high_sends,
                 ..before.clone()
             };
-            let words = "agreed to the relationship that you asked for";
-            Ok(changed(without_request(&wider), "connection.type_agreed", words))
+            let message = "agreed to the relationship that you asked for";
+            Ok(changed(without_request(&wider), "connection.type_agreed", message))
         }
         Some(_) => {
-            let words = "refused the relationship that you asked for; everything stays as it is";
-            Ok(changed(without_request(before), "connection.type_refused", words))
+            let message = "refused the relationship that you asked for; nothing changes";
+            Ok(changed(without_request(before), "connection.type_refused", message))
         }
     }
 }
 
-fn suspend(before: &Model, me: AccountId, reason: Option<&str>) -> Moved {
+fn suspend(before: &Model, me: AccountId, reason: Option<&str>) -> Transition {
     let mut after = holding(before, me, true);
     after.status = ConnectionStatus::Suspended;
-    Moved {
+    Transition {
         after,
         action: "connection.suspended",
         kind: EventKind::ConnectionSuspended,
-        words: format!(
-            "holds the connection up: no lead goes over it until they resume.{}",
+        message: format!(
+            "suspended the connection: no lead goes over it until they resume it.{}",
             because(reason)
         ),
         reason: reason.map(str::to_owned),
     }
 }
 
-fn resume(before: &Model, me: AccountId) -> Result<Option<Moved>, Broken> {
+fn resume(before: &Model, me: AccountId) -> Result<Option<Transition>, UserError> {
     if !before.suspended_by(me) {
         if before.status == ConnectionStatus::Active {
             return Ok(None);
         }
-        let message = "the partner holds this connection up: only they can resume it";
-        return Err(Broken::new(UserErrorCode::Conflict, "", message));
+        let message = "the partner suspended this connection: only they can resume it";
+        return Err(UserError::new(UserErrorCode::Conflict, "", message));
     }
     let mut after = holding(before, me, false);
     let goes_on = !after.low_suspends && !after.high_suspends;
     if goes_on {
         after.status = ConnectionStatus::Active;
     }
-    let (kind, words) = if goes_on {
+    let (kind, message) = if goes_on {
         (
             EventKind::ConnectionResumed,
-            "resumed the connection: leads may go again",
+            "resumed the connection: leads may go over it again",
         )
     } else {
-        let words = "does not hold the connection up any more; you still do";
-        (EventKind::ConnectionChanged, words)
+        let message = "resumed the connection on its side; you still suspend it";
+        (EventKind::ConnectionChanged, message)
     };
-    Ok(Some(Moved {
+    Ok(Some(Transition {
         after,
         action: "connection.resumed",
         kind,
-        words: words.into(),
+        message: message.into(),
         reason: None,
     }))
 }
 
-fn terminate(before: &Model, me: AccountId, now: DateTime<Utc>, reason: Option<String>) -> Moved {
+fn terminate(before: &Model, me: AccountId, now: DateTime<Utc>, reason: Option<String>) -> Transition {
     let because = because(reason.as_deref());
     let after = Model {
         status: ConnectionStatus::Terminated,
@@ -176,11 +177,11 @@ fn terminate(before: &Model, me: AccountId, now: DateTime<Utc>, reason: Option<S
         cancelling: true,
         ..without_request(before)
     };
-    Moved {
+    Transition {
         after,
         action: "connection.terminated",
         kind: EventKind::ConnectionTerminated,
-        words: format!("ended the connection: no lead goes over it any more.{because}"),
+        message: format!("ended the connection: no lead goes over it any more.{because}"),
         reason,
     }
 }
@@ -189,12 +190,12 @@ fn because(reason: Option<&str>) -> String {
     reason.map_or_else(String::new, |reason| format!(" They say: {reason}"))
 }
 
-fn changed(after: Model, action: &'static str, words: &str) -> Moved {
-    Moved {
+fn changed(after: Model, action: &'static str, message: &str) -> Transition {
+    Transition {
         after,
         action,
         kind: EventKind::ConnectionChanged,
-        words: words.into(),
+        message: message.into(),
         reason: None,
     }
 }
@@ -227,7 +228,7 @@ fn with_type(before: &Model, me: AccountId, kind: RelationshipType) -> Model {
     }
 }
 
-/// Whether the low and the high account send, in a relationship as one side sees it.
+/// Whether the low and the high account send, in a relationship as `me` sees it.
 fn directions(before: &Model, me: AccountId, kind: RelationshipType) -> (bool, bool) {
     if me == before.low_account_id {
         (kind.sends(), kind.receives())

@@ -1,24 +1,23 @@
-//! Giving leads back: the account that got a lead from another one asks for it, the account that delivered it answers. Both
-//! sides see what was asked and answered, each on its own side of the lead. Partners ask in their portal, see
-//! `delivery/portal_review`; they are answered here as well.
+//! Returns: the buyer account requests one, the seller account answers. Both see request and answer, each on its own lead. Partners
+//! request in their portal, see `portal_review` of the delivery crate; they are answered here too.
 
 use async_graphql::InputObject;
 use chrono::{DateTime, Utc};
-use entity::audit_event::ActorKind;
+use entity::bulk;
 use entity::delivery::{self, DeliveryStatus, ReviewStatus};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
 use entity::ids::{AccountId, DeliveryId, LeadId};
 use entity::lead::{self, LeadOutcome};
 use entity::lead_event::{self, LeadEventKind};
-use entity::{account, bulk};
-use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, IntoActiveModel, QueryFilter, QuerySelect, Set};
 use serde_json::json;
 
 use leadmesh_core::app::App;
-use leadmesh_core::audit::{self, Entry, Who};
+use leadmesh_core::audit::{self, Actor, Entry};
 use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
+use leadmesh_core::identity::accounts;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::texts;
@@ -26,7 +25,7 @@ use leadmesh_core::live::events::{self, NewEvent};
 use leadmesh_delivery::erasure::REMOVED;
 use leadmesh_leads::intake::{delivery_event, portal_event};
 
-/// Most characters of a reason.
+/// In characters.
 const REASON: usize = 1_000;
 
 /// A lead to return to the account that delivered it.
@@ -49,7 +48,7 @@ pub async fn ask(app: &App, caller: &Caller, input: ReturnLead) -> Result<lead::
     let lead = lead.one(&tx).await?;
     let lead = lead.ok_or_else(|| broken(UserErrorCode::NotFound, "no such lead"))?;
     let Some(came_by) = lead.seller_delivery_id else {
-        let text = "the lead was submitted to you: only what another account's buyer step or profile delivered can be given back";
+        let text = "the lead was submitted to you: only a lead that another account's buyer step or profile delivered can be returned";
         return Err(broken(UserErrorCode::Conflict, text));
     };
     let row = delivery::Entity::to_buyer(account, came_by)
@@ -58,7 +57,7 @@ pub async fn ask(app: &App, caller: &Caller, input: ReturnLead) -> Result<lead::
         .await?;
     let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a lead without the delivery by which it came")))?;
     check_returnable(&lead, &row)?;
-    let buyer = company(&tx, account).await?;
+    let buyer = accounts::load(&tx, account).await?;
     let reason = row.erased_at.map_or(reason, |_| REMOVED.to_owned());
     let mut change = row.into_active_model();
     change.review = Set(Some(ReviewStatus::ReturnRequested));
@@ -66,14 +65,24 @@ pub async fn ask(app: &App, caller: &Caller, input: ReturnLead) -> Result<lead::
     change.review_at = Set(Some(app.clock.now()));
     change.review_reason = Set(Some(reason.clone()));
     let row = change.update(&tx).await?;
-    let step = Step {
+    let seller = Party {
+        account: row.account_id,
+        lead: row.lead_id,
+        actor: Actor::partner_account(&buyer),
+    };
+    let own = Party {
+        account,
+        lead: lead.id,
+        actor: caller.actor(),
+    };
+    let step = ReturnStep {
         action: "lead.return_requested",
         kind: LeadEventKind::ReturnRequested,
         message: format!("{} asks for a return: {reason}", buyer.name),
         review: ReviewStatus::ReturnRequested,
-        who: vec![(account, caller.who()), (row.account_id, partner(&buyer))],
+        parties: vec![own, seller],
     };
-    step.commit(app, tx, (&row, lead.id)).await?;
+    step.commit(app, tx, &row).await?;
     Ok(lead)
 }
 
@@ -84,7 +93,7 @@ fn check_returnable(lead: &lead::Model, row: &delivery::Model) -> Result<()> {
     if !holds {
         return Err(broken(
             UserErrorCode::Conflict,
-            "your flow did not accept the lead: there is nothing to give back",
+            "your flow did not accept the lead: there is nothing to return",
         ));
     }
     match row.review {
@@ -101,7 +110,7 @@ fn check_returnable(lead: &lead::Model, row: &delivery::Model) -> Result<()> {
 }
 
 fn broken(code: UserErrorCode, message: &str) -> Error {
-    Error::broken(code, "input.leadId", message)
+    Error::user(code, "input.leadId", message)
 }
 
 /// Answers a recipient's request to return a lead.
@@ -117,9 +126,9 @@ pub struct Answer {
     pub reason: Option<String>,
 }
 
-/// Answers a recipient that has asked for a return: a connected account, or a partner in its portal. The price of a returned lead
-/// counts no more; the places that it took on caps stay taken. The same answer once more changes nothing and is no error: whoever
-/// lost the first one's response says it again.
+/// Answers a return request of a connected account or of a partner in its portal. The price of a returned lead no longer
+/// counts; its places on caps stay taken. Repeating the same answer changes nothing and is no error, for callers that lost the
+/// first response.
 pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let given = input.reason.filter(|reason| !reason.trim().is_empty());
@@ -129,13 +138,13 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
     let tx = app.db.begin().await?;
     let row = delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(input.delivery));
     let row = row.lock_exclusive().one(&tx).await?;
-    let at = |code, text: &str| Error::broken(code, "input.deliveryId", text);
+    let at = |code, text: &str| Error::user(code, "input.deliveryId", text);
     let row = row.ok_or_else(|| at(UserErrorCode::NotFound, "no such delivery"))?;
-    let (review, kind, verb) = told(input.approve);
-    let seller = company(&tx, account).await?;
+    let (review, kind, verb) = outcome(input.approve);
+    let seller = accounts::load(&tx, account).await?;
     if row.review != Some(ReviewStatus::ReturnRequested) {
         let said_before = row.review == Some(review) && row.review_by.as_ref() == Some(&seller.name);
-        let text = "nobody waits for an answer: no return of this lead is asked for";
+        let text = "no return of this lead waits for an answer";
         return if said_before {
             Ok(row)
         } else {
@@ -143,8 +152,22 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
         };
     }
     let reason = reason.filter(|_| row.erased_at.is_none());
-    let told_too = row.buyer_account_id.map(|buyer| (buyer, partner(&seller)));
-    let theirs = row.external_id.as_ref().and_then(|id| id.parse().ok());
+    let mut parties = vec![Party {
+        account,
+        lead: row.lead_id,
+        actor: caller.actor(),
+    }];
+    parties.extend(row.buyer_account_id.map(|buyer| {
+        Party {
+            account: buyer,
+            lead: row
+                .external_id
+                .as_ref()
+                .and_then(|id| id.parse().ok())
+                .unwrap_or(row.lead_id),
+            actor: Actor::partner_account(&seller),
+        }
+    }));
     let mut change = row.into_active_model();
     change.review = Set(Some(review));
     change.review_by = Set(Some(seller.name.clone()));
@@ -152,101 +175,64 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
     change.review_reason = Set(reason.clone());
     let row = change.update(&tx).await?;
     let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-    let step = Step {
+    let step = ReturnStep {
         action: "lead.return_answered",
         kind,
         message: format!("{} {verb}{why}", seller.name),
         review,
-        who: [(account, caller.who())].into_iter().chain(told_too).collect(),
+        parties,
     };
-    let theirs = theirs.unwrap_or(row.lead_id);
-    step.commit(app, tx, (&row, theirs)).await?;
+    step.commit(app, tx, &row).await?;
     Ok(row)
 }
 
-fn told(approve: bool) -> (ReviewStatus, LeadEventKind, &'static str) {
+fn outcome(approve: bool) -> (ReviewStatus, LeadEventKind, &'static str) {
     if approve {
-        (ReviewStatus::Returned, LeadEventKind::Returned, "takes the lead back")
+        (ReviewStatus::Returned, LeadEventKind::Returned, "accepts the return")
     } else {
-        (
-            ReviewStatus::Accepted,
-            LeadEventKind::Reviewed,
-            "does not take the lead back",
-        )
+        (ReviewStatus::Accepted, LeadEventKind::Reviewed, "refuses the return")
     }
 }
 
-async fn company(tx: &DatabaseTransaction, id: AccountId) -> Result<account::Model> {
-    let found = account::Entity::by_id(id).one(tx).await?;
-    found.ok_or(Error::NotFound("account"))
-}
-
-/// An account as the other side's trail names it.
-fn partner(account: &account::Model) -> Who {
-    Who {
-        kind: ActorKind::PartnerAccount,
-        id: Some(account.id.to_string()),
-        name: account.name.clone(),
-        ip: None,
-    }
-}
-
-/// One step of a return, as both sides are told of it; a partner has no trail of its own, but its portal is told.
-struct Step {
+/// One step of a return, for the logs of both accounts. A partner has no log of its own, but its portal is notified.
+struct ReturnStep {
     action: &'static str,
     kind: LeadEventKind,
     message: String,
     review: ReviewStatus,
-    /// Whose trails, and who acts in each.
-    who: Vec<(AccountId, Who)>,
+    parties: Vec<Party>,
 }
 
-impl Step {
-    /// Tells both sides and commits. The buyer's lead is told apart from the seller's, which each side alone sees.
-    async fn commit(self, app: &App, tx: Transaction, (row, theirs): (&delivery::Model, LeadId)) -> Result<()> {
+struct Party {
+    account: AccountId,
+    lead: LeadId,
+    actor: Actor,
+}
+
+impl ReturnStep {
+    async fn commit(self, app: &App, tx: Transaction, row: &delivery::Model) -> Result<()> {
         let now = app.clock.now();
-        let mut told = vec![delivery_event(row).unlogged()];
+        let mut events = vec![delivery_event(row).unlogged()];
         if row.channel == Channel::Portal {
-            told.extend(portal_event(row, EventKind::PortalReviewed));
+            events.extend(portal_event(row, EventKind::PortalReviewed));
         }
-        let mut notes = Vec::new();
-        for (account, who) in &self.who {
-            let lead = if *account == row.account_id {
-                row.lead_id
-            } else {
-                theirs
-            };
-            notes.push(self.note(app, *account, lead, now));
+        let mut lead_events = Vec::new();
+        for Party { account, lead, actor } in &self.parties {
+            lead_events.push(self.lead_event(app, *account, *lead, now));
             if *account != row.account_id {
-                told.push(lead_changed(*account, lead));
+                events.push(NewEvent::of_account(*account, EventKind::Lead, lead.0));
             }
-            self.record(app, &tx, (*account, who), lead).await?;
+            let entry = Entry::unlabelled(self.action, "Lead", lead).with(json!({ "review": self.review }));
+            audit::record(&tx, &app.clock, *account, actor, entry).await?;
         }
-        bulk::insert::<lead_event::Entity>(&tx, notes).await?;
-        let heads = events::append(&tx, now, told).await?;
+        bulk::insert::<lead_event::Entity>(&tx, lead_events).await?;
+        let heads = events::append(&tx, now, events).await?;
         tx.commit().await?;
-        app.hub.tell(&heads);
+        app.hub.notify(&heads);
         Ok(())
     }
 
-    async fn record(
-        &self,
-        app: &App,
-        tx: &DatabaseTransaction,
-        (account, who): (AccountId, &Who),
-        lead: LeadId,
-    ) -> Result<()> {
-        let entry = Entry {
-            action: self.action,
-            subject_type: "Lead",
-            subject_id: lead.to_string(),
-            label: None,
-            changes: Some(json!({ "review": self.review })),
-        };
-        audit::record(tx, &app.clock, account, who, entry).await
-    }
-
-    fn note(&self, app: &App, account: AccountId, lead: LeadId, at: DateTime<Utc>) -> lead_event::ActiveModel {
+    fn lead_event(&self, app: &App, account: AccountId, lead: LeadId, at: DateTime<Utc>) -> lead_event::ActiveModel {
         lead_event::ActiveModel {
             id: Set(app.clock.id()),
             account_id: Set(account),
@@ -255,17 +241,5 @@ impl Step {
             kind: Set(self.kind),
             message: Set(self.message.clone()),
         }
-    }
-}
-
-/// The lead's account looks at it again.
-fn lead_changed(account: AccountId, lead: LeadId) -> NewEvent {
-    NewEvent {
-        topic: account.0,
-        kind: EventKind::Lead,
-        subject: lead.0,
-        scope: None,
-        detail: None,
-        outcome: None,
     }
 }

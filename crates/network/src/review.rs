@@ -1,4 +1,4 @@
-//! When a connection is due for a review: not looked through for long, or idle.
+//! When a connection is due for review: not reviewed for long, or idle.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::connection::{self, ConnectionStatus};
@@ -12,20 +12,17 @@ use super::traffic::first_id;
 /// Days without a lead after which a connection is idle.
 pub const IDLE_DAYS: i64 = 30;
 
-/// What decides, for one side.
+/// What decides, for one account.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
-    /// Where the connection stands.
     pub status: ConnectionStatus,
     /// When it was agreed.
     pub connected_at: DateTime<Utc>,
-    /// When this side last looked it through.
     pub reviewed_at: Option<DateTime<Utc>>,
-    /// When the last lead went over it, in either direction.
+    /// In either direction.
     pub last_lead_at: Option<DateTime<Utc>>,
 }
 
-/// Whether a connection is due for a review.
 pub fn is_due(facts: &Facts, now: DateTime<Utc>, review_days: u32) -> bool {
     let since = facts.reviewed_at.unwrap_or(facts.connected_at);
     let used = facts.last_lead_at.map_or(since, |at| Ord::max(at, since));
@@ -33,7 +30,7 @@ pub fn is_due(facts: &Facts, now: DateTime<Utc>, review_days: u32) -> bool {
         && (since <= now - TimeDelta::days(review_days.into()) || used <= now - TimeDelta::days(IDLE_DAYS))
 }
 
-/// The same as a condition on connections, for one side.
+/// The same as a condition on connections.
 pub fn due(viewer: AccountId, now: DateTime<Utc>, review_days: u32) -> SimpleExpr {
     let reviewed = Query::select()
         .column((connection_side::Entity, connection_side::Column::LastReviewedAt))

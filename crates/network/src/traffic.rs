@@ -1,7 +1,6 @@
-//! What went over connections, counted from the leads themselves; tests left out.
+//! Leads over connections, counted from the leads themselves, without tests.
 //!
-//! Leads between two accounts have an index of their own. It is partial, so statements name its condition: the account is not
-//! the sender.
+//! Leads between two accounts have a partial index, so statements repeat its condition: the account is not the sender.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -16,15 +15,13 @@ use uuid::{Builder, Uuid};
 use leadmesh_core::error::Result;
 use leadmesh_leads::counts::Counts;
 
-/// How far the clock may go back while a lead comes in, in milliseconds: its identifier is made just after its time is taken.
+/// How far the clock may go back while a lead comes in: its identifier is made just after its time is taken.
 const CLOCK_SLACK_MS: i64 = 60_000;
 
 /// One direction between two accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Direction {
-    /// Who sends.
     pub from: AccountId,
-    /// In whose flows.
     pub to: AccountId,
 }
 
@@ -42,8 +39,8 @@ fn bound(millis: i64) -> Uuid {
     Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &[0; 10]).into_uuid()
 }
 
-/// Percentiles are those of the nearest rank. The database sorts, so that no list of times is held here, and each span is looked
-/// for by the index.
+/// Percentiles are those of the nearest rank. The database sorts, so that no list of times is held here, and finds each span by
+/// the index.
 const COUNT: &str = "
 timed AS (
     SELECT span.n, lead.outcome, lead.processing_us,
@@ -62,7 +59,8 @@ SELECT n,
     min(CASE WHEN place = (total * 95 + 99) / 100 THEN processing_us END) AS p95
 FROM timed GROUP BY n";
 
-/// What went one way in each of these spans, which may overlap. At most some thousands of them: each takes five parameters.
+/// Counts the leads of one direction in each span; spans may overlap. At most some thousands of spans: each takes five
+/// parameters.
 pub async fn count(
     db: &impl ConnectionTrait,
     direction: Direction,
@@ -114,7 +112,7 @@ fn statement(backend: DatabaseBackend, direction: Direction, spans: &[Range<Date
     Statement::from_sql_and_values(backend, text, values)
 }
 
-/// Attempts one way that were refused before they became leads, by the hour in which they were made.
+/// Submissions of one direction that were refused before they became leads, by hour.
 pub async fn refused(
     db: &impl ConnectionTrait,
     direction: Direction,
@@ -129,7 +127,7 @@ pub async fn refused(
     Ok(rows.into_tuple().all(db).await?)
 }
 
-/// Of a connection: when the last lead came to its low side, and to its high side.
+/// The last leads to the low and to the high account of a connection.
 type LastLeads = (ConnectionId, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 /// When the last lead went over each of these connections of an account, in either direction.
@@ -153,7 +151,7 @@ pub async fn last_activity(
     Ok(known.collect())
 }
 
-/// The last lead one way while the connection was there.
+/// The last lead of one direction during the connection.
 fn last_lead(to: connection::Column, from: connection::Column) -> SelectStatement {
     let of = |column| Expr::col((lead::Entity, column));
     let link = |column| Expr::col((connection::Entity, column));

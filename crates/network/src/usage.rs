@@ -1,13 +1,14 @@
-//! How much goes over a connection: figures by time, and against what was agreed.
+//! Use of a connection: traffic by time, and against the agreed limits.
 
 use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::cap_usage::CapPeriod;
+use entity::ids::AccountId;
 use entity::{account, connection_side};
 use sea_orm::ConnectionTrait;
 
-use super::connections::Link;
+use super::connections::ConnectionView;
 use super::traffic::{self, Direction};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
@@ -16,7 +17,6 @@ use leadmesh_core::identity::policy::Action;
 use leadmesh_flows::calendar;
 use leadmesh_leads::counts::Counts;
 
-/// Spans of one answer at most.
 pub const MAX_BUCKETS: usize = 1_000;
 const HOURS: i64 = 24;
 
@@ -33,49 +33,42 @@ pub enum TimeBucket {
     Month,
 }
 
-/// What went one way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flowed {
-    /// Leads.
+pub struct DirectionTraffic {
     pub leads: Counts,
-    /// Attempts that were refused before they became leads.
+    /// Submissions that were refused before they became leads.
     pub refused: i64,
 }
 
-/// What went both ways, as one side sees it.
+/// Both directions, as one account sees them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Both {
-    /// From the partner.
-    pub received: Flowed,
-    /// To the partner.
-    pub sent: Flowed,
+pub struct Traffic {
+    pub received: DirectionTraffic,
+    pub sent: DirectionTraffic,
 }
 
-/// What went in some time.
 #[derive(Clone, Debug)]
 pub struct Usage {
-    /// In all of it.
-    pub total: Both,
+    pub total: Traffic,
     /// By the beginning of each span, in order.
-    pub buckets: Vec<(DateTime<Utc>, Both)>,
+    pub buckets: Vec<(DateTime<Utc>, Traffic)>,
 }
 
-/// What goes now against what was agreed.
+/// Present traffic against what was agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Leads a day that this side expects, both directions together.
+    /// Leads a day, both directions together.
     pub expected_daily: Option<i32>,
-    /// Leads of the last 24 hours.
     pub last24h: i64,
     /// Most leads of one of these hours.
     pub peak_hour: i64,
 }
 
-/// What went over a connection in some time, by spans of the account's calendar. Only what lies within the connection's life counts.
+/// Traffic over a connection, by spans of the account's calendar. Only the connection's lifetime counts.
 pub async fn usage(
     app: &App,
     caller: &Caller,
-    link: &Link,
+    link: &ConnectionView,
     range: Range<DateTime<Utc>>,
     bucket: TimeBucket,
 ) -> Result<Usage> {
@@ -93,29 +86,13 @@ pub async fn usage(
     let mut spans = vec![within(range.clone())];
     spans.extend(starts.iter().zip(ends).map(|(start, end)| within(*start..end)));
 
-    let partner = link.partner();
-    let received = one_way(
-        db,
-        Direction {
-            from: partner,
-            to: viewer,
-        },
-        &spans,
-    )
-    .await?;
-    let sent = one_way(
-        db,
-        Direction {
-            from: viewer,
-            to: partner,
-        },
-        &spans,
-    )
-    .await?;
+    let [received, sent] = directions(link, viewer);
+    let received = one_way(db, received, &spans).await?;
+    let sent = one_way(db, sent, &spans).await?;
     let mut both = received
         .into_iter()
         .zip(sent)
-        .map(|(received, sent)| Both { received, sent });
+        .map(|(received, sent)| Traffic { received, sent });
     let total = both.next().unwrap_or_default();
     Ok(Usage {
         total,
@@ -123,7 +100,14 @@ pub async fn usage(
     })
 }
 
-/// Each span of the calendar that has a part in the range, by its beginning.
+/// From the partner, and to the partner.
+fn directions(link: &ConnectionView, viewer: AccountId) -> [Direction; 2] {
+    let partner = link.partner();
+    let direction = |from, to| Direction { from, to };
+    [direction(partner, viewer), direction(viewer, partner)]
+}
+
+/// Beginnings of the calendar spans that overlap the range.
 fn starts(range: &Range<DateTime<Utc>>, bucket: TimeBucket, timezone: &str) -> Result<Vec<DateTime<Utc>>> {
     let period = match bucket {
         TimeBucket::Hour => CapPeriod::Hour,
@@ -138,59 +122,43 @@ fn starts(range: &Range<DateTime<Utc>>, bucket: TimeBucket, timezone: &str) -> R
     })
 }
 
-/// The first span is the whole, and bounds what is looked for.
+/// The first span is the whole, and bounds the query.
 async fn one_way(
     db: &impl ConnectionTrait,
     direction: Direction,
     spans: &[Range<DateTime<Utc>>],
-) -> Result<Vec<Flowed>> {
+) -> Result<Vec<DirectionTraffic>> {
     let Some(whole) = spans.first() else {
         return Ok(Vec::new());
     };
     let leads = traffic::count(db, direction, spans).await?;
     let refused = traffic::refused(db, direction, whole).await?;
-    let flowed = leads.into_iter().zip(spans).map(|(leads, span)| Flowed {
+    let flowed = leads.into_iter().zip(spans).map(|(leads, span)| DirectionTraffic {
         leads,
         refused: attempts_within(&refused, span, whole),
     });
     Ok(flowed.collect())
 }
 
-/// Attempts are kept by the hour, which counts where it begins, or where the range does.
+/// Attempts are stored by the hour, and count where the hour or the range begins.
 fn attempts_within(refused: &[(DateTime<Utc>, i64)], span: &Range<DateTime<Utc>>, whole: &Range<DateTime<Utc>>) -> i64 {
     let within = refused.iter().filter(|(hour, _)| span.contains(hour.max(&whole.start)));
     within.map(|(_, attempts)| attempts).sum()
 }
 
-/// What goes over a connection now against what this side expects.
-pub async fn capacity(app: &App, caller: &Caller, link: &Link) -> Result<Capacity> {
+/// Present traffic against what the caller's account expects.
+pub async fn capacity(app: &App, caller: &Caller, link: &ConnectionView) -> Result<Capacity> {
     let viewer = caller.require(Action::ReadSetup)?;
     let (db, now) = (app.db.read(), app.clock.now());
     let hour = |back: i64| now - TimeDelta::hours(back)..now - TimeDelta::hours(back - 1);
     let mut spans: Vec<_> = (1..=HOURS).map(hour).collect();
     if let Some(last) = spans.first_mut() {
-        // A lead of this very moment is one of the last 24 hours.
+        // Includes a lead of this moment.
         last.end = now + TimeDelta::microseconds(1);
     }
-    let partner = link.partner();
-    let received = traffic::count(
-        db,
-        Direction {
-            from: partner,
-            to: viewer,
-        },
-        &spans,
-    )
-    .await?;
-    let sent = traffic::count(
-        db,
-        Direction {
-            from: viewer,
-            to: partner,
-        },
-        &spans,
-    )
-    .await?;
+    let [received, sent] = directions(link, viewer);
+    let received = traffic::count(db, received, &spans).await?;
+    let sent = traffic::count(db, sent, &spans).await?;
     let hours: Vec<i64> = received
         .iter()
         .zip(&sent)

@@ -1,7 +1,7 @@
-//! Deliveries counted by one or two things that they have in common. Everything is added up in the database: a group is one row
-//! for each fate that its deliveries have had, and the two deliveries that its percentiles are.
+//! Counts of deliveries by one or two dimensions. The database does the sums: a group is one row for each status of its
+//! deliveries, and the two deliveries of its percentiles.
 
-mod dimension;
+pub(crate) mod dimension;
 mod labels;
 mod percentiles;
 
@@ -16,7 +16,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QuerySelect, QueryTrait};
 
 pub use dimension::Dimension;
-use dimension::{Axis, Place};
+use dimension::{Axis, AxisValue};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::Caller;
@@ -24,47 +24,35 @@ use leadmesh_core::identity::policy::Action;
 use leadmesh_delivery::counts::{self, Counts, Group};
 use leadmesh_delivery::manage::{self, DeliveryFilter};
 
-/// Rows of one report at most.
 pub const MAX_ROWS: usize = 1_000;
-/// What the database answers for them at most: a row for each status, review and currency.
+/// Groups that the database answers: one for each status, review and currency of a row.
 const MAX_GROUPS: usize = 20_000;
 
-/// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// When the deliveries were routed.
     pub range: Range<DateTime<Utc>>,
-    /// What they have in common: one or two.
+    /// One or two dimensions.
     pub by: Vec<Dimension>,
-    /// Which of them.
     pub filter: DeliveryFilter,
-    /// Whether times are wanted: they cost a second query.
+    /// Costs a second query.
     pub percentiles: bool,
 }
 
-/// What deliveries of a row have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heading {
-    /// For programs.
     pub key: String,
-    /// For people.
     pub label: String,
 }
 
-/// Deliveries with something in common.
 #[derive(Clone, Debug)]
 pub struct Row {
     /// One for each dimension.
     pub headings: Vec<Heading>,
-    /// What became of them.
     pub counts: Counts,
 }
 
-/// The rows, where there are deliveries: by time from the first to the last; else the most deliveries first. Test deliveries are
-/// left out, whatever the filter says.
-///
-/// # Errors
-/// `BadInput` for no dimension, more than two, one twice, and for more than [`MAX_ROWS`] rows.
+/// The rows with deliveries: by time from first to last; otherwise the most deliveries first. Test deliveries are left out,
+/// whatever the filter says. `BadInput` for no dimension, more than two, one twice, and for more than [`MAX_ROWS`] rows.
 pub async fn report(app: &App, caller: &Caller, wanted: Wanted) -> Result<Vec<Row>> {
     let account = caller.require(Action::ReadLeads)?;
     let db = app.db.read();
@@ -94,7 +82,7 @@ pub async fn report(app: &App, caller: &Caller, wanted: Wanted) -> Result<Vec<Ro
         Column::CreatedAt,
         Column::SettledAt,
     ]);
-    let mut rows = tally(db, facts.clone().into_query(), &axes).await?;
+    let mut rows = count_groups(db, facts.clone().into_query(), &axes).await?;
     if wanted.percentiles {
         let delivered = facts
             .filter(Column::Status.eq(DeliveryStatus::Delivered))
@@ -117,10 +105,14 @@ fn axes(wanted: &Wanted, zone: &str) -> Result<Vec<Axis>> {
         .collect()
 }
 
-/// Where a row stands on each axis.
-type Places = Vec<Place>;
+/// A row's position on each axis.
+type GroupKey = Vec<AxisValue>;
 
-async fn tally(db: &impl ConnectionTrait, facts: SelectStatement, axes: &[Axis]) -> Result<HashMap<Places, Counts>> {
+async fn count_groups(
+    db: &impl ConnectionTrait,
+    facts: SelectStatement,
+    axes: &[Axis],
+) -> Result<HashMap<GroupKey, Counts>> {
     let names = ["d0", "d1", "status", "review", "price_currency"];
     let mut query = Query::select();
     query.from_subquery(facts, "facts").limit(MAX_GROUPS as u64 + 1);
@@ -128,13 +120,13 @@ async fn tally(db: &impl ConnectionTrait, facts: SelectStatement, axes: &[Axis])
         query.column(name).group_by_col(name);
     }
     query.expr_as(Expr::cust("count(*)"), "deliveries");
-    // As text: a sum is a number of another type on each database, and may be larger than 64 bits.
+    // As text: a sum has another type on each database and may exceed 64 bits.
     query.expr_as(Expr::col("price_e4").sum().cast_as("text"), "worth");
     let groups = db.query_all(&query).await?;
     if groups.len() > MAX_GROUPS {
         return Err(too_many());
     }
-    let mut rows: HashMap<Places, Counts> = HashMap::new();
+    let mut rows: HashMap<GroupKey, Counts> = HashMap::new();
     for row in groups {
         let currency: Option<String> = row.try_get("", "price_currency")?;
         let worth: Option<String> = row.try_get("", "worth")?;
@@ -144,7 +136,7 @@ async fn tally(db: &impl ConnectionTrait, facts: SelectStatement, axes: &[Axis])
             count: row.try_get("", "deliveries")?,
             worth: worth.as_deref().and_then(counts::units).zip(currency),
         };
-        rows.entry(places(&row, axes)?).or_default().add(group);
+        rows.entry(group_key(&row, axes)?).or_default().add(group);
     }
     if rows.len() > MAX_ROWS {
         return Err(too_many());
@@ -152,10 +144,10 @@ async fn tally(db: &impl ConnectionTrait, facts: SelectStatement, axes: &[Axis])
     Ok(rows)
 }
 
-fn places(row: &sea_orm::QueryResult, axes: &[Axis]) -> Result<Places> {
+fn group_key(row: &sea_orm::QueryResult, axes: &[Axis]) -> Result<GroupKey> {
     axes.iter()
         .zip(["d0", "d1"])
-        .map(|(axis, name)| Ok(axis.place(row, name)?))
+        .map(|(axis, name)| Ok(axis.value(row, name)?))
         .collect()
 }
 
@@ -165,19 +157,19 @@ fn too_many() -> Error {
     ))
 }
 
-/// By time where an axis is time; else the most deliveries first, and of two dimensions all of one first kind together.
-fn ordered(rows: HashMap<Places, Counts>, axes: &[Axis]) -> Vec<(Places, Counts)> {
-    let mut of_first: BTreeMap<Option<Place>, u64> = BTreeMap::new();
-    for (places, counts) in &rows {
-        *of_first.entry(places.first().cloned()).or_default() += counts.routed;
+/// By time where an axis is time; otherwise the most deliveries first, with all rows of one first value together.
+fn ordered(rows: HashMap<GroupKey, Counts>, axes: &[Axis]) -> Vec<(GroupKey, Counts)> {
+    let mut of_first: BTreeMap<Option<AxisValue>, u64> = BTreeMap::new();
+    for (key, counts) in &rows {
+        *of_first.entry(key.first().cloned()).or_default() += counts.routed;
     }
     let mut rows: Vec<_> = rows.into_iter().collect();
     let by_time = |index: usize| axes.get(index).is_some_and(Axis::is_time);
-    rows.sort_by_cached_key(|(places, counts)| {
-        let total = of_first.get(&places.first().cloned()).copied().unwrap_or_default();
+    rows.sort_by_cached_key(|(key, counts)| {
+        let total = of_first.get(&key.first().cloned()).copied().unwrap_or_default();
         let first = Reverse(if by_time(0) { 0 } else { total });
         let second = Reverse(if by_time(1) { 0 } else { counts.routed });
-        (first, places.first().cloned(), second, places.get(1).cloned())
+        (first, key.first().cloned(), second, key.get(1).cloned())
     });
     rows
 }

@@ -1,4 +1,5 @@
-//! Reports: figures of an account's deliveries by what they have in common, and the log of them to take away.
+//! Reports on an account's deliveries, and the export of them.
 
 pub mod deliveries;
 pub mod delivery_log;
+mod names;

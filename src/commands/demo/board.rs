@@ -1,6 +1,6 @@
-//! What has been submitted, and what arrived where: a line for each lead, and a picture of the whole on a terminal.
+//! Output of the demo: a line for each lead and delivery, and a live summary on a terminal.
 
-mod tally;
+mod totals;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -10,18 +10,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::Arguments;
-use tally::Tally;
+use totals::Totals;
 
-/// Above this rate nobody can read a line for each lead.
+/// Above this rate a line for each lead cannot be read.
 const READABLE: u32 = 20;
 /// After this a lead is shown with what has arrived by then.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// After this a lead that arrived is taken for one that somebody else has submitted.
+/// After this an arrived lead counts as submitted by another client.
 const FOREIGN: Duration = Duration::from_secs(2);
-/// Between two lines about the whole, where there are no lines about each lead.
+/// Between two lines with totals, where leads have no lines.
 const LINE: Duration = Duration::from_secs(2);
 
-/// By which way a lead arrived.
+/// How a lead arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Channel {
     Webhook,
@@ -41,22 +41,21 @@ impl Channel {
     }
 }
 
-/// Something to show.
-pub(super) enum News {
-    /// A lead has its answer.
+pub(super) enum BoardEvent {
     Submitted(Submitted),
-    /// A lead has arrived somewhere.
     Arrived {
         channel: Channel,
         lead: String,
         at: Instant,
     },
-    /// A mail has come that is about no lead.
-    Mail { to: String, subject: String },
+    /// An email that is about no lead.
+    Mail {
+        to: String,
+        subject: String,
+    },
 }
 
-impl News {
-    /// Now.
+impl BoardEvent {
     pub(super) fn arrived(channel: Channel, lead: &str) -> Self {
         Self::Arrived {
             channel,
@@ -70,14 +69,14 @@ impl News {
 pub(super) struct Submitted {
     pub(super) number: u32,
     pub(super) name: String,
-    /// None if it goes nowhere.
+    /// None if the lead goes nowhere.
     pub(super) lead: Option<String>,
     pub(super) outcome: String,
     pub(super) text: String,
     pub(super) started: Instant,
 }
 
-/// A lead on its way.
+/// A lead under way.
 struct Underway {
     submitted: Option<Submitted>,
     arrived: Vec<(Channel, Instant)>,
@@ -97,12 +96,12 @@ impl Underway {
 
 /// Everything that is known of the leads.
 pub(super) struct Board {
-    news: UnboundedSender<News>,
-    heard: UnboundedReceiver<News>,
+    news: UnboundedSender<BoardEvent>,
+    heard: UnboundedReceiver<BoardEvent>,
     bar: ProgressBar,
     begun: u32,
     underway: HashMap<String, Underway>,
-    tally: Tally,
+    totals: Totals,
     /// Whether each lead has a line.
     detailed: bool,
     last_line: Instant,
@@ -112,8 +111,8 @@ pub(super) struct Board {
 impl Board {
     pub(super) fn new(
         arguments: &Arguments,
-        news: UnboundedSender<News>,
-        heard: UnboundedReceiver<News>,
+        news: UnboundedSender<BoardEvent>,
+        heard: UnboundedReceiver<BoardEvent>,
     ) -> anyhow::Result<Self> {
         let bar = ProgressBar::new(arguments.leads.max(1).into());
         bar.set_style(ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}")?);
@@ -123,15 +122,14 @@ impl Board {
             bar,
             begun: 0,
             underway: HashMap::new(),
-            tally: Tally::default(),
+            totals: Totals::default(),
             detailed: arguments.rate <= READABLE,
             last_line: Instant::now(),
             summed_up: false,
         })
     }
 
-    /// For whoever has something to tell.
-    pub(super) fn news(&self) -> UnboundedSender<News> {
+    pub(super) fn news(&self) -> UnboundedSender<BoardEvent> {
         self.news.clone()
     }
 
@@ -141,18 +139,16 @@ impl Board {
         self.begun
     }
 
-    /// The next news; waits until there are some.
-    pub(super) async fn next(&mut self) -> Option<News> {
+    pub(super) async fn next(&mut self) -> Option<BoardEvent> {
         self.heard.recv().await
     }
 
-    /// Takes news in.
-    pub(super) fn take(&mut self, news: Option<News>, out: &mut impl Write) -> std::io::Result<()> {
+    pub(super) fn take(&mut self, news: Option<BoardEvent>, out: &mut impl Write) -> std::io::Result<()> {
         match news {
             None => Ok(()),
-            Some(News::Mail { to, subject }) => self.say(out, &format!("      mail to {to}: {subject}")),
-            Some(News::Submitted(submitted)) => {
-                self.tally.answered(&submitted.outcome);
+            Some(BoardEvent::Mail { to, subject }) => self.say(out, &format!("      mail to {to}: {subject}")),
+            Some(BoardEvent::Submitted(submitted)) => {
+                self.totals.answered(&submitted.outcome);
                 match submitted.lead.clone() {
                     None => self.finish(out, submitted, &[]),
                     Some(lead) => {
@@ -161,7 +157,7 @@ impl Board {
                     }
                 }
             }
-            Some(News::Arrived { channel, lead, at }) => {
+            Some(BoardEvent::Arrived { channel, lead, at }) => {
                 let underway = self.of(&lead);
                 // A delivery may come twice; it counts once.
                 if underway.arrived.iter().all(|(known, _)| *known != channel) {
@@ -210,7 +206,7 @@ impl Board {
             .map(|(channel, at)| (*channel, at.saturating_duration_since(submitted.started)));
         let took: Vec<(Channel, Duration)> = took.collect();
         for (channel, took) in &took {
-            self.tally.arrived(*channel, *took);
+            self.totals.arrived(*channel, *took);
         }
         if !self.detailed {
             return Ok(());
@@ -228,24 +224,24 @@ impl Board {
         self.say(out, &format!("{number:>5} {name:<24} {outcome:<9} {text}"))
     }
 
-    /// Draws the whole, shows leads that wait in vain, and sums up once everything is over.
+    /// Draws the progress, shows leads that wait in vain, and sums up at the end.
     pub(super) fn show(&mut self, all_begun: bool, out: &mut impl Write) -> std::io::Result<()> {
         let late = self.underway.iter().filter(|(_, underway)| underway.is_given_up());
         for lead in late.map(|(lead, _)| lead.clone()).collect::<Vec<_>>() {
             self.finish_if(out, &lead, |_| true)?;
         }
-        self.bar.set_position(self.tally.all_answered().into());
-        self.bar.set_message(self.tally.to_string());
+        self.bar.set_position(self.totals.all_answered().into());
+        self.bar.set_message(self.totals.to_string());
         if !self.detailed && !self.summed_up && self.bar.is_hidden() && self.last_line.elapsed() >= LINE {
             self.last_line = Instant::now();
-            self.say(out, &self.tally.to_string())?;
+            self.say(out, &self.totals.to_string())?;
         }
-        if all_begun && !self.summed_up && self.tally.all_answered() >= self.begun && self.underway.is_empty() {
+        if all_begun && !self.summed_up && self.totals.all_answered() >= self.begun && self.underway.is_empty() {
             self.summed_up = true;
             self.bar.finish_and_clear();
             self.say(out, "")?;
-            self.say(out, &format!("All leads are submitted: {}", self.tally))?;
-            for line in self.tally.latencies() {
+            self.say(out, &format!("All leads are submitted: {}", self.totals))?;
+            for line in self.totals.latencies() {
                 self.say(out, &line)?;
             }
             self.say(out, "Still serving; Ctrl-C stops.")?;
@@ -253,16 +249,16 @@ impl Board {
         Ok(())
     }
 
-    /// Takes the picture away.
+    /// Removes the progress bar.
     pub(super) fn close(&mut self, out: &mut impl Write) -> std::io::Result<()> {
         self.bar.finish_and_clear();
         if !self.summed_up {
-            writeln!(out, "So far: {}", self.tally)?;
+            writeln!(out, "So far: {}", self.totals)?;
         }
         out.flush()
     }
 
-    /// A line, beside the picture.
+    /// Writes a line beside the progress bar.
     fn say(&self, out: &mut impl Write, line: &str) -> std::io::Result<()> {
         self.bar.suspend(|| writeln!(out, "{line}"))?;
         out.flush()

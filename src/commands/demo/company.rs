@@ -7,19 +7,19 @@ use entity::ids::{FlowId, PartnerId};
 use entity::profile::{OnFailure, Strategy};
 use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
 
-use super::kept::Kept;
 use super::people::SERVICES;
 use super::receivers::Receivers;
+use super::state::DemoState;
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::api_keys::{self, CreateApiKey};
 use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::mail_queue;
 use leadmesh_core::identity::mail_server::{self, SmtpSettings};
-use leadmesh_core::identity::mailbox;
 use leadmesh_core::identity::password_reset::{self, NewPassword};
 use leadmesh_core::identity::portal_users::{self, InvitePortalUser, PortalAccess};
 use leadmesh_core::identity::sessions::{self, LogIn, SignedIn};
-use leadmesh_core::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh_core::identity::sign_up::{SignUp, SignUpOrigin, sign_up};
 use leadmesh_core::identity::tokens::{self, Scope};
 use leadmesh_distribution::assignments::{self, NewAssignment};
 use leadmesh_distribution::partners::{self, NewPartner};
@@ -34,20 +34,19 @@ const OWNER: &str = "ann@sunny.example";
 const NEIGHBOUR: &str = "bo@neighbour.example";
 const PORTAL_USER: &str = "cy@windows.example";
 
-/// The companies, and tokens for everybody in them.
+/// Both companies, with tokens for all users.
 pub(super) struct Company {
-    pub(super) kept: Kept,
+    pub(super) state: DemoState,
     pub(super) caller: Caller,
     pub(super) owner_token: String,
     pub(super) neighbour_token: String,
     pub(super) portal_token: String,
 }
 
-/// Makes both companies.
 pub(super) async fn found(app: &App, receivers: &Receivers) -> Result<Company> {
     let password = tokens::random("");
-    let owner = join(app, "Sunny Homes", ("Ann Long", OWNER), &password).await?;
-    let neighbour = join(app, "The Neighbour", ("Bo Short", NEIGHBOUR), &password).await?;
+    let owner = join(app, "Sunny Homes", "Ann Long", OWNER, &password).await?;
+    let neighbour = join(app, "The Neighbour", "Bo Short", NEIGHBOUR, &password).await?;
     let caller = &owner.caller;
     set_mail_server(app, caller, receivers).await?;
     let flow = make_flow(app, caller).await?;
@@ -63,7 +62,7 @@ pub(super) async fn found(app: &App, receivers: &Receivers) -> Result<Company> {
     let partners = [webhook.partner.id, email.partner.id, portal.partner.id];
     distribute(app, caller, flow, partners).await?;
     let visitor = open_portal(app, caller, portal.partner.id, &password).await?;
-    let kept = Kept {
+    let state = DemoState {
         api_key: make_key(app, caller).await?,
         neighbour_key: make_key(app, &neighbour.caller).await?,
         password,
@@ -77,31 +76,31 @@ pub(super) async fn found(app: &App, receivers: &Receivers) -> Result<Company> {
         http_port: receivers.http.port(),
         smtp_port: receivers.smtp.port(),
     };
-    Ok(company(kept, owner, &neighbour, &visitor))
+    Ok(company(state, owner, &neighbour, &visitor))
 }
 
-/// Signs everybody in again, and delivers to where the receivers are now.
-pub(super) async fn find(app: &App, receivers: &Receivers, mut kept: Kept) -> Result<Company> {
-    let owner = log_in(app, Scope::Account, &kept.owner, &kept.password).await?;
-    let neighbour = log_in(app, Scope::Account, &kept.neighbour, &kept.password).await?;
-    let visitor = log_in(app, Scope::Portal, &kept.portal_user, &kept.password).await?;
-    if kept.http_port != receivers.http.port() {
+/// Signs all users in again, and delivers to where the receivers are now.
+pub(super) async fn find(app: &App, receivers: &Receivers, mut state: DemoState) -> Result<Company> {
+    let owner = log_in(app, Scope::Account, &state.owner, &state.password).await?;
+    let neighbour = log_in(app, Scope::Account, &state.neighbour, &state.password).await?;
+    let visitor = log_in(app, Scope::Portal, &state.portal_user, &state.password).await?;
+    if state.http_port != receivers.http.port() {
         let delivery = SetDelivery {
-            partner: kept.webhook_partner,
+            partner: state.webhook_partner,
             assignment: None,
             delivery: webhook(receivers),
         };
         settings::set(app, &owner.caller, delivery).await?;
     }
     set_mail_server(app, &owner.caller, receivers).await?;
-    kept.http_port = receivers.http.port();
-    kept.smtp_port = receivers.smtp.port();
-    Ok(company(kept, owner, &neighbour, &visitor))
+    state.http_port = receivers.http.port();
+    state.smtp_port = receivers.smtp.port();
+    Ok(company(state, owner, &neighbour, &visitor))
 }
 
-fn company(kept: Kept, owner: SignedIn, neighbour: &SignedIn, visitor: &SignedIn) -> Company {
+fn company(state: DemoState, owner: SignedIn, neighbour: &SignedIn, visitor: &SignedIn) -> Company {
     Company {
-        kept,
+        state,
         caller: owner.caller,
         owner_token: owner.session.access_token,
         neighbour_token: neighbour.session.access_token.clone(),
@@ -109,7 +108,7 @@ fn company(kept: Kept, owner: SignedIn, neighbour: &SignedIn, visitor: &SignedIn
     }
 }
 
-async fn join(app: &App, company: &str, (name, email): (&str, &str), password: &str) -> Result<SignedIn> {
+async fn join(app: &App, company: &str, name: &str, email: &str, password: &str) -> Result<SignedIn> {
     let input = SignUp {
         account_name: company.into(),
         name: name.into(),
@@ -119,7 +118,7 @@ async fn join(app: &App, company: &str, (name, email): (&str, &str), password: &
         timezone: Some("America/Los_Angeles".into()),
         invitation_token: None,
     };
-    sign_up(app, None, Through::Operator, input).await
+    sign_up(app, None, SignUpOrigin::Operator, input).await
 }
 
 async fn log_in(app: &App, scope: Scope, email: &str, password: &str) -> Result<SignedIn> {
@@ -213,7 +212,7 @@ fn email() -> DeliveryInput {
     })
 }
 
-async fn partner(app: &App, caller: &Caller, name: &str, delivery: DeliveryInput) -> Result<partners::Changed> {
+async fn partner(app: &App, caller: &Caller, name: &str, delivery: DeliveryInput) -> Result<settings::PartnerResult> {
     let input = NewPartner {
         name: name.into(),
         email: "office@partner.example".into(),
@@ -227,7 +226,7 @@ async fn partner(app: &App, caller: &Caller, name: &str, delivery: DeliveryInput
     partners::create(app, caller, input).await
 }
 
-/// To all partners, at a price.
+/// Distributes to all partners, at a price.
 async fn distribute(app: &App, caller: &Caller, flow: FlowId, partners: [PartnerId; 3]) -> Result<()> {
     let profile = NewProfile {
         name: "Everybody".into(),
@@ -270,7 +269,7 @@ async fn distribute(app: &App, caller: &Caller, flow: FlowId, partners: [Partner
     Ok(())
 }
 
-/// Opens the portal to one person, who sets a password by the link of the mail. Nobody sends mails yet, so it is taken from
+/// Opens the portal to one person, who sets a password by the emailed link. No emails are sent yet, so the link is taken from
 /// the queue.
 async fn open_portal(app: &App, caller: &Caller, partner: PartnerId, password: &str) -> Result<SignedIn> {
     let access = PortalAccess {
@@ -287,10 +286,10 @@ async fn open_portal(app: &App, caller: &Caller, partner: PartnerId, password: &
     };
     portal_users::invite(app, caller, invitation).await?;
     let mut token = None;
-    for (mail, body) in mailbox::claim_due(app).await? {
+    for (mail, body) in mail_queue::claim_due(app).await? {
         let link = body.text.lines().find_map(|line| line.split_once("?token="));
         token = link.and_then(|(_, rest)| rest.split('&').next().map(str::to_owned));
-        mailbox::finish(app, &mail, Ok(())).await?;
+        mail_queue::finish(app, &mail, Ok(())).await?;
     }
     let input = NewPassword {
         token: token.ok_or(Error::NotFound("mail to the portal user"))?,

@@ -1,4 +1,4 @@
-//! What the demo tells at its start: where it is, who is in it, and requests to try.
+//! The text that the demo prints at its start: addresses, log-ins, and requests to try.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -10,7 +10,6 @@ use super::company::Company;
 const SUBMIT: &str = "mutation($input: SubmitLeadInput!) { submitLead(input: $input) \
                       { receipt { id outcome reasons { message } } userErrors { message } } }";
 
-/// Writes it all.
 pub(super) fn write(out: &mut impl Write, address: SocketAddr, company: &Company, lead: &str) -> std::io::Result<()> {
     let url = format!("http://{address}");
     writeln!(
@@ -27,7 +26,7 @@ pub(super) fn write(out: &mut impl Write, address: SocketAddr, company: &Company
 }
 
 fn people(out: &mut impl Write, company: &Company) -> std::io::Result<()> {
-    let kept = &company.kept;
+    let state = &company.state;
     writeln!(
         out,
         "Sunny Homes shares every lead of its flow with three partners: Heatworks CRM gets a signed webhook,"
@@ -37,11 +36,11 @@ fn people(out: &mut impl Write, company: &Company) -> std::io::Result<()> {
         "Roof & Sons a mail, Sash & Daughters sees it in its portal. The Neighbour is another company on this server."
     )?;
     writeln!(out)?;
-    writeln!(out, "  flow               {}", kept.flow)?;
-    writeln!(out, "  Sunny Homes        {}  {}", kept.owner, kept.api_key)?;
-    writeln!(out, "  The Neighbour      {}  {}", kept.neighbour, kept.neighbour_key)?;
-    writeln!(out, "  Sash & Daughters   {}", kept.portal_user)?;
-    writeln!(out, "  everyone's password  {}", kept.password)?;
+    writeln!(out, "  flow               {}", state.flow)?;
+    writeln!(out, "  Sunny Homes        {}  {}", state.owner, state.api_key)?;
+    writeln!(out, "  The Neighbour      {}  {}", state.neighbour, state.neighbour_key)?;
+    writeln!(out, "  Sash & Daughters   {}", state.portal_user)?;
+    writeln!(out, "  everyone's password  {}", state.password)?;
     writeln!(out)?;
     writeln!(
         out,
@@ -53,7 +52,7 @@ fn people(out: &mut impl Write, company: &Company) -> std::io::Result<()> {
 }
 
 fn requests(out: &mut impl Write, url: &str, company: &Company, lead: &str) -> std::io::Result<()> {
-    let kept = &company.kept;
+    let state = &company.state;
     let post = |token: &str, query: &str, variables: Value| {
         let body = json!({"query": query, "variables": variables});
         format!(
@@ -65,13 +64,13 @@ fn requests(out: &mut impl Write, url: &str, company: &Company, lead: &str) -> s
     let id = json!({"id": lead});
     writeln!(out)?;
     writeln!(out, "Submit a lead:")?;
-    writeln!(out, "{}", post(&kept.api_key, SUBMIT, input(company)))?;
+    writeln!(out, "{}", post(&state.api_key, SUBMIT, input(company)))?;
     writeln!(
         out,
         "Read the receipt of the first lead; the neighbour asks for the same one and gets null:"
     )?;
-    writeln!(out, "{}", post(&kept.api_key, receipt, id.clone()))?;
-    writeln!(out, "{}", post(&kept.neighbour_key, receipt, id))?;
+    writeln!(out, "{}", post(&state.api_key, receipt, id.clone()))?;
+    writeln!(out, "{}", post(&state.neighbour_key, receipt, id))?;
     writeln!(out, "See what Sash & Daughters sees in its portal:")?;
     writeln!(out, "{}", post(&company.portal_token, portal, json!({})))?;
     writeln!(
@@ -89,7 +88,7 @@ fn requests(out: &mut impl Write, url: &str, company: &Company, lead: &str) -> s
 
 fn input(company: &Company) -> Value {
     json!({"input": {
-        "flowId": company.kept.flow,
+        "flowId": company.state.flow,
         "fields": {
             "first_name": "Dana",
             "last_name": "Hill",

@@ -1,5 +1,5 @@
-//! People who ask for offers: invented, with addresses and phone numbers that belong to nobody (example.com, and the numbers
-//! 555-0100 to 555-0199 that are kept free for fiction).
+//! Invented people who ask for offers. Their addresses and phone numbers belong to nobody (example.com, and the numbers 555-0100
+//! to 555-0199, which are reserved for fiction).
 
 use std::collections::VecDeque;
 
@@ -25,28 +25,25 @@ const PLACES: [(&str, &str, &str, &str); 12] = [
     ("New York", "NY", "100", "212"),
     ("Boston", "MA", "021", "617"),
 ];
-/// What the demo's flow offers.
+/// The choices of the flow's field `service`.
 pub(super) const SERVICES: [&str; 4] = ["Solar panels", "Heat pump", "New windows", "Roof repair"];
-/// Of twenty leads one is invalid, and one was there before.
+/// Of twenty leads one is invalid, and one is a repetition.
 const CYCLE: u32 = 20;
 const INVALID: u32 = 7;
 const AGAIN: u32 = 14;
 /// Leads that may come again.
 const REMEMBERED: usize = 20;
 
-/// What is special about a lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Usual,
-    /// Something required is missing or wrong.
     Invalid,
     /// The same submission once more, as after a lost answer: same key, same receipt.
     Repeated,
-    /// The same person once more under a new key.
+    /// The same person under a new key.
     Duplicate,
 }
 
-/// A lead to submit.
 #[derive(Clone, Debug)]
 pub(super) struct Lead {
     pub(super) kind: Kind,
@@ -55,7 +52,6 @@ pub(super) struct Lead {
     pub(super) key: String,
 }
 
-/// An endless crowd.
 pub(super) struct People {
     rng: StdRng,
     count: u32,
@@ -71,7 +67,6 @@ impl People {
         }
     }
 
-    /// The next lead.
     pub(super) fn next(&mut self) -> Lead {
         self.count += 1;
         let (round, place) = (self.count / CYCLE, self.count % CYCLE);
@@ -96,7 +91,7 @@ impl People {
         lead
     }
 
-    /// The oldest that is remembered: its first submission is over.
+    /// Repeats the oldest lead that is remembered: its first submission is over.
     fn again(&mut self, kind: Kind) -> Lead {
         let Some(mut lead) = self.recent.pop_front() else {
             return self.person();
@@ -155,7 +150,7 @@ impl People {
     }
 }
 
-/// What people get wrong.
+/// Adds a mistake that people make.
 fn spoil(fields: &mut Map<String, Value>, round: u32) {
     match round % 3 {
         0 => fields.insert("phone".into(), "555-01".into()),

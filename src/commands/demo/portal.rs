@@ -1,4 +1,4 @@
-//! Watching the portal as its own people do, so that the board can tell what comes into it.
+//! Follows the portal's stream as a portal user, for the board.
 
 use std::time::Instant;
 
@@ -9,18 +9,18 @@ use futures::StreamExt;
 use sea_orm::{ColumnTrait, QueryFilter};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::board::{Channel, News};
+use super::board::{BoardEvent, Channel};
 use super::company::Company;
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::live::streams::{Filter, follow};
 
-/// Tells of every lead from now on, in a task of its own that ends with the process.
-pub(super) async fn watch(app: &App, company: &Company, news: UnboundedSender<News>) -> Result<()> {
+/// Announces every new lead, in a task that ends with the process.
+pub(super) async fn watch(app: &App, company: &Company, news: UnboundedSender<BoardEvent>) -> Result<()> {
     let account = company.caller.require(Action::ReadLeads)?;
     let filter = Filter {
-        topic: company.kept.portal_partner.0,
+        topic: company.state.portal_partner.0,
         kinds: &[EventKind::PortalDelivered],
         scope: None,
         subject: None,
@@ -34,7 +34,7 @@ pub(super) async fn watch(app: &App, company: &Company, news: UnboundedSender<Ne
                 return;
             };
             let channel = Channel::Portal;
-            if news.send(News::Arrived { channel, lead, at }).is_err() {
+            if news.send(BoardEvent::Arrived { channel, lead, at }).is_err() {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! Where the demo's leads arrive: an HTTP server and a mail server on this machine, just large enough for the demo.
+//! The recipients of the demo's leads: an HTTP server and a mail server on this machine, just large enough for the demo.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::board::{Channel, News};
+use super::board::{BoardEvent, Channel};
 use leadmesh_delivery::signing::{Secret, signature};
 
 const LONGEST_LINE: u64 = 64 * 1024;
@@ -26,13 +26,13 @@ pub(super) struct Receivers {
 
 #[derive(Clone)]
 struct Hook {
-    news: UnboundedSender<News>,
+    board: UnboundedSender<BoardEvent>,
     secret: Arc<OnceLock<Secret>>,
 }
 
 impl Receivers {
-    /// Starts both on these ports, or on free ones where there are none or they are taken.
-    pub(super) async fn start(ports: Option<(u16, u16)>, news: UnboundedSender<News>) -> anyhow::Result<Self> {
+    /// Starts both receivers on these ports, or on free ones where none are given or they are taken.
+    pub(super) async fn start(ports: Option<(u16, u16)>, board: UnboundedSender<BoardEvent>) -> anyhow::Result<Self> {
         let (http, smtp) = ports.unwrap_or_default();
         let (http, smtp) = (bind(http).await?, bind(smtp).await?);
         let receivers = Self {
@@ -41,12 +41,12 @@ impl Receivers {
             secret: Arc::default(),
         };
         let hook = Hook {
-            news: news.clone(),
+            board: board.clone(),
             secret: receivers.secret.clone(),
         };
         let router = Router::new().route("/leads", post(receive)).with_state(hook);
         tokio::spawn(async move { axum::serve(http, router).await });
-        tokio::spawn(take_mails(smtp, news));
+        tokio::spawn(take_mails(smtp, board));
         Ok(receivers)
     }
 
@@ -81,29 +81,29 @@ async fn receive(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> S
     if !signed {
         return StatusCode::UNAUTHORIZED;
     }
-    tell(&hook.news, Channel::Webhook, text("leadmesh-lead-id"));
+    report(&hook.board, Channel::Webhook, text("leadmesh-lead-id"));
     StatusCode::OK
 }
 
-fn tell(news: &UnboundedSender<News>, channel: Channel, lead: &str) {
-    // The board is gone when the demo stops.
-    let _nobody_listens = news.send(News::arrived(channel, lead));
+fn report(board: &UnboundedSender<BoardEvent>, channel: Channel, lead: &str) {
+    // Sending fails only after the demo has stopped.
+    let _nobody_listens = board.send(BoardEvent::arrived(channel, lead));
 }
 
-async fn take_mails(listener: TcpListener, news: UnboundedSender<News>) {
+async fn take_mails(listener: TcpListener, board: UnboundedSender<BoardEvent>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let news = news.clone();
+        let board = board.clone();
         let _slower_at_most = stream.set_nodelay(true);
         tokio::spawn(async move {
-            if let Err(error) = converse(stream, &news).await {
+            if let Err(error) = converse(stream, &board).await {
                 tracing::debug!(%error, "a connection to the demo's mail server broke");
             }
         });
     }
 }
 
-/// The part of SMTP (RFC 5321) that a mail without extensions needs.
-async fn converse(stream: TcpStream, news: &UnboundedSender<News>) -> std::io::Result<()> {
+/// The part of SMTP (RFC 5321) that an email without extensions needs.
+async fn converse(stream: TcpStream, board: &UnboundedSender<BoardEvent>) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
     write.write_all(b"220 demo.example\r\n").await?;
@@ -118,8 +118,8 @@ async fn converse(stream: TcpStream, news: &UnboundedSender<News>) -> std::io::R
             "EHLO" => b"250-demo.example\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n",
             "DATA" => {
                 write.write_all(b"354 go on\r\n").await?;
-                let letter = letter(&mut lines).await?;
-                letter.tell(news);
+                let email = read_email(&mut lines).await?;
+                email.report(board);
                 b"250 taken\r\n"
             }
             "QUIT" => {
@@ -135,18 +135,18 @@ async fn converse(stream: TcpStream, news: &UnboundedSender<News>) -> std::io::R
 }
 
 #[derive(Default)]
-struct Letter {
+struct Email {
     lead: Option<String>,
     to: String,
     subject: String,
 }
 
-impl Letter {
-    fn tell(self, news: &UnboundedSender<News>) {
+impl Email {
+    fn report(self, board: &UnboundedSender<BoardEvent>) {
         match self.lead {
-            Some(lead) => tell(news, Channel::Email, &lead),
+            Some(lead) => report(board, Channel::Email, &lead),
             None => {
-                let _nobody_listens = news.send(News::Mail {
+                let _nobody_listens = board.send(BoardEvent::Mail {
                     to: self.to,
                     subject: self.subject,
                 });
@@ -155,9 +155,9 @@ impl Letter {
     }
 }
 
-/// Reads up to the full stop on a line of its own; of the header it keeps what the demo tells.
-async fn letter(lines: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Letter> {
-    let mut letter = Letter::default();
+/// Reads up to a line with a full stop alone, and keeps the headers that the demo shows.
+async fn read_email(lines: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Email> {
+    let mut email = Email::default();
     let (mut line, mut in_header) = (String::new(), true);
     while next_line(lines, &mut line).await? {
         let text = line.trim_end();
@@ -167,14 +167,14 @@ async fn letter(lines: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<L
         in_header &= !text.is_empty();
         if let Some((name, value)) = text.split_once(": ").filter(|_| in_header) {
             match name.to_ascii_lowercase().as_str() {
-                "leadmesh-lead-id" => letter.lead = Some(value.to_owned()),
-                "to" => value.clone_into(&mut letter.to),
-                "subject" => value.clone_into(&mut letter.subject),
+                "leadmesh-lead-id" => email.lead = Some(value.to_owned()),
+                "to" => value.clone_into(&mut email.to),
+                "subject" => value.clone_into(&mut email.subject),
                 _ => {}
             }
         }
     }
-    Ok(letter)
+    Ok(email)
 }
 
 /// False at the end of the connection.

@@ -1,4 +1,4 @@
-//! The stream of leads: through the API, as any sender would submit them.
+//! The stream of leads, submitted through the API.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Arguments;
-use super::board::{Board, News, Submitted};
+use super::board::{Board, BoardEvent, Submitted};
 use super::company::Company;
 use super::people::{Lead, People};
 use crate::commands::api::{Api, CallError};
@@ -45,18 +45,18 @@ struct Message {
     message: String,
 }
 
-/// One lead ahead of the stream, for the requests that are shown; answers its identifier.
+/// Submits one lead ahead of the stream, for the requests that are shown; answers its identifier.
 pub(super) async fn first_lead(api: &Api, company: &Company, board: &mut Board) -> anyhow::Result<String> {
     let lead = People::new(rand::random()).next();
-    let submitted = submit(api, company.kept.flow, lead, board.begin()).await;
+    let submitted = submit(api, company.state.flow, lead, board.begin()).await;
     let Some(id) = submitted.lead.clone() else {
         bail!("the first lead was not taken: {}", submitted.text);
     };
-    board.news().send(News::Submitted(submitted))?;
+    board.news().send(BoardEvent::Submitted(submitted))?;
     Ok(id)
 }
 
-/// Submits at the rate, and shows what becomes of it, for as long as it is let run.
+/// Submits at the chosen rate and shows the results, until it is cancelled.
 pub(super) async fn submit_and_show(
     arguments: &Arguments,
     api: &Api,
@@ -68,7 +68,7 @@ pub(super) async fn submit_and_show(
     let mut pace = interval(Duration::from_secs(1) / arguments.rate);
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut frames = interval(FRAME);
-    // The first one is submitted already.
+    // The first lead is submitted already.
     let mut left = arguments.leads.saturating_sub(1);
     loop {
         tokio::select! {
@@ -83,12 +83,12 @@ pub(super) async fn submit_and_show(
 }
 
 fn submit_in_background(api: &Api, company: &Company, board: &mut Board, lead: Lead) {
-    let (api, flow, news) = (api.clone(), company.kept.flow, board.news());
+    let (api, flow, news) = (api.clone(), company.state.flow, board.news());
     let number = board.begin();
     tokio::spawn(async move {
         let submitted = submit(&api, flow, lead, number).await;
-        // The board is gone when the demo stops.
-        let _nobody_listens = news.send(News::Submitted(submitted));
+        // Sending fails only after the demo has stopped.
+        let _nobody_listens = news.send(BoardEvent::Submitted(submitted));
     });
 }
 
@@ -126,7 +126,7 @@ async fn call(api: &Api, flow: FlowId, lead: &Lead) -> Result<Payload, CallError
     let payload = data.get_mut("submitLead").map(Value::take).unwrap_or_default();
     serde_json::from_value(payload).map_err(|error| CallError::Refused {
         code: String::new(),
-        message: format!("the answer is not understood: {error}"),
+        message: format!("the answer cannot be parsed: {error}"),
     })
 }
 

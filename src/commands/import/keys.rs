@@ -1,5 +1,5 @@
-//! The idempotency keys of rows. A row's key is made of what it says and where it goes, so that the rows of a corrected file
-//! that stayed as they were, wherever they stand by now, are known again.
+//! The idempotency keys of rows. A key is made of the row's values and its target, so that unchanged rows of a corrected file,
+//! wherever they moved, are recognized.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use csv::ByteRecord;
 use entity::ids::{FlowId, SourceId};
 use ring::digest::{Context, SHA256};
 
-/// Bytes of a hash that say where rows go.
+/// Bytes of the hash of where rows go.
 const TARGET: usize = 4;
-/// Bytes of a hash that say what is in a row.
+/// Bytes of the hash of a row's content.
 const CONTENT: usize = 16;
 
-/// Of everything but the rows on which receipts depend: what all keys of an import begin with.
+/// The prefix of all keys of an import: a hash of everything but the rows on which receipts depend.
 pub(super) fn import(flow: FlowId, source: Option<SourceId>, test: bool) -> String {
     let source = source.map(|source| source.to_string()).unwrap_or_default();
     let mut context = Context::new(&SHA256);
@@ -20,10 +20,10 @@ pub(super) fn import(flow: FlowId, source: Option<SourceId>, test: bool) -> Stri
     format!("import-{}-", hex(context, TARGET))
 }
 
-/// The keys of a file's rows, in their order.
+/// The keys of a file's rows, in order.
 pub(super) struct Keys {
     import: String,
-    /// How often each content has come so far: two rows that say the same are two leads.
+    /// Two rows with the same content are two leads.
     seen: HashMap<String, u32>,
 }
 
@@ -35,7 +35,7 @@ impl Keys {
         }
     }
 
-    /// The key of the next row. The order of columns does not matter, nor do empty cells.
+    /// The key of the next row. The order of columns and empty cells do not matter.
     pub(super) fn next(&mut self, columns: &[String], record: &ByteRecord) -> String {
         let mut digest = Context::new(&SHA256);
         let mut add = |part: &[u8]| {

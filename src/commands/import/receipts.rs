@@ -1,4 +1,4 @@
-//! The file of receipts: a line for each row that was tried, in order. A corrected row gets another one; the first stays.
+//! The file of receipts: one line for each submitted row, in order. A corrected row adds another line.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -12,7 +12,6 @@ use leadmesh_core::config::ConfigError;
 
 const HEADER: [&str; 5] = ["row", "outcome", "lead_id", "reasons", "idempotency_key"];
 
-/// Receipts being written.
 pub(super) struct Receipts {
     file: csv::Writer<BufWriter<File>>,
     rows: u64,
@@ -20,7 +19,7 @@ pub(super) struct Receipts {
 
 impl Receipts {
     /// Opens the file, made if absent, and answers which keys have a receipt in it, and whether that says ERROR. What a crash
-    /// left half-written at its end is cut off. The receipts of another import are not touched.
+    /// left half-written at the end is cut off. The receipts of another import are refused.
     pub(super) fn open(path: &Path, import: &str) -> anyhow::Result<(Self, HashMap<String, bool>)> {
         let unwritable = || format!("cannot write {}", path.display());
         let file = OpenOptions::new()
@@ -29,26 +28,27 @@ impl Receipts {
             .create(true)
             .open(path)
             .with_context(unwritable)?;
-        let kept = kept(&file, path, import)?;
-        file.set_len(kept.bytes).with_context(unwritable)?;
+        let earlier = Earlier::read(&file, path, import)?;
+        file.set_len(earlier.bytes).with_context(unwritable)?;
         let mut file = csv::Writer::from_writer(BufWriter::new(file));
-        if kept.bytes == 0 {
+        if earlier.bytes == 0 {
             file.write_record(HEADER).with_context(unwritable)?;
         }
-        let receipts = Self { file, rows: kept.rows };
-        Ok((receipts, kept.done))
+        let receipts = Self {
+            file,
+            rows: earlier.rows,
+        };
+        Ok((receipts, earlier.done))
     }
 
-    /// Rows that have a receipt.
     pub(super) fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Adds the receipts of the next rows.
     pub(super) fn write(&mut self, answered: &[Answered]) -> anyhow::Result<()> {
         for answer in answered {
             let row = answer.row.to_string();
-            // One line each, whatever the server says: by its lines a file is read again.
+            // One line each, whatever the server answers, because the file is parsed by lines.
             let reasons = answer.reasons.join("; ").replace(['\n', '\r'], " ");
             let lead = answer.lead.as_deref().unwrap_or_default();
             self.file
@@ -59,48 +59,51 @@ impl Receipts {
     }
 }
 
-struct Kept {
+/// Receipts of earlier runs.
+struct Earlier {
     rows: u64,
     done: HashMap<String, bool>,
     /// Up to the end of the last whole line.
     bytes: u64,
 }
 
-fn kept(file: &File, path: &Path, import: &str) -> anyhow::Result<Kept> {
-    let foreign = || {
-        ConfigError::Set(format!(
-            "{} has the receipts of another import (another flow or source, or a test): move it away first",
-            path.display()
-        ))
-    };
-    let mut reader = BufReader::new(file);
-    let (mut lines, mut bytes, mut line) = (0_u64, 0_u64, Vec::new());
-    let mut done = HashMap::new();
-    while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end();
-        if lines == 0 {
-            if text != HEADER.join(",") {
-                return Err(foreign().into());
+impl Earlier {
+    fn read(file: &File, path: &Path, import: &str) -> anyhow::Result<Self> {
+        let foreign = || {
+            ConfigError::Set(format!(
+                "{} has the receipts of another import (another flow or source, or a test): move it away first",
+                path.display()
+            ))
+        };
+        let mut reader = BufReader::new(file);
+        let (mut lines, mut bytes, mut line) = (0_u64, 0_u64, Vec::new());
+        let mut done = HashMap::new();
+        while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_end();
+            if lines == 0 {
+                if text != HEADER.join(",") {
+                    return Err(foreign().into());
+                }
+            } else {
+                // Neither the outcome nor the key is ever quoted.
+                let outcome = text.split(',').nth(1);
+                let key = text.rsplit(',').next().filter(|key| key.starts_with(import));
+                let (Some(outcome), Some(key)) = (outcome, key) else {
+                    return Err(foreign().into());
+                };
+                done.insert(key.to_owned(), outcome == ERROR);
             }
-        } else {
-            // Neither the outcome nor the key is ever quoted.
-            let outcome = text.split(',').nth(1);
-            let key = text.rsplit(',').next().filter(|key| key.starts_with(import));
-            let (Some(outcome), Some(key)) = (outcome, key) else {
-                return Err(foreign().into());
-            };
-            done.insert(key.to_owned(), outcome == ERROR);
+            lines += 1;
+            bytes += line.len() as u64;
+            line.clear();
         }
-        lines += 1;
-        bytes += line.len() as u64;
-        line.clear();
+        Ok(Self {
+            rows: lines.saturating_sub(1),
+            done,
+            bytes,
+        })
     }
-    Ok(Kept {
-        rows: lines.saturating_sub(1),
-        done,
-        bytes,
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Reading the file, a batch at a time.
+//! Reads the CSV file in batches.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -15,36 +15,33 @@ const BATCH: usize = 100;
 /// Bytes of values in a request; as JSON they may double, and the server takes 1 MiB.
 const BATCH_BYTES: u64 = 256 * 1024;
 
-/// A file being read.
 pub(super) struct Rows {
     reader: csv::Reader<File>,
     columns: Vec<String>,
-    /// Of the row that was read last; the first row below the header is 1.
+    /// Number of the last row read; the first row below the header is 1.
     number: u64,
 }
 
 /// A row, or why it cannot be submitted.
 pub(super) struct Row {
     pub(super) number: u64,
-    /// Under which it is submitted.
     pub(super) key: String,
     pub(super) fields: Result<Map<String, Value>, String>,
 }
 
-/// Rows that have a receipt from before.
+/// Rows with an earlier receipt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Passed {
     pub(super) rows: u64,
-    /// Those of them that could not be submitted.
+    /// Rows that could not be submitted.
     pub(super) errors: u64,
 }
 
-/// Some of the rows that follow each other.
+/// Consecutive rows.
 pub(super) struct Batch {
     pub(super) rows: Vec<Row>,
-    /// Those among them that are passed over.
     pub(super) passed: Passed,
-    /// Bytes of the file up to the end of them.
+    /// Bytes of the file up to the end of these rows.
     pub(super) position: u64,
 }
 
@@ -62,11 +59,11 @@ impl Rows {
             return Err(wrong("has no columns: its first row must name the flow's fields").into());
         }
         if columns.iter().any(String::is_empty) {
-            return Err(wrong("has a column without a name: name it or take it out").into());
+            return Err(wrong("has a column without a name: name it or remove it").into());
         }
         let mut seen = HashSet::new();
         if let Some(twice) = columns.iter().find(|name| !seen.insert(name.as_str())) {
-            return Err(wrong(&format!("has two columns named {twice}: take one out")).into());
+            return Err(wrong(&format!("has two columns named {twice}: remove one")).into());
         }
         Ok(Self {
             reader,
@@ -75,8 +72,8 @@ impl Rows {
         })
     }
 
-    /// All of them, in batches. Those whose keys are `done` (and whether with an error) are passed over. It ends with the file or
-    /// the first error of reading it.
+    /// All rows, in batches, without those in `done` (key and whether its receipt says ERROR). Ends with the file or at the
+    /// first error of reading it.
     pub(super) fn batches(
         mut self,
         mut keys: Keys,

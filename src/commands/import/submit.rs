@@ -1,4 +1,4 @@
-//! Submitting a batch of rows.
+//! Submits a batch of rows.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ mutation Import($input: SubmitLeadsInput!) {
     userErrors { code message path }
   }
 }";
-/// Before a batch is sent once more: idempotency keys make that safe.
+/// Pauses before a batch is sent again: idempotency keys make that safe.
 const PAUSES: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -25,10 +25,9 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(8),
     Duration::from_secs(16),
 ];
-/// What stands in place of an outcome when a row has no lead.
+/// Stands in place of an outcome when a row has no lead.
 pub(super) const ERROR: &str = "ERROR";
 
-/// Where leads go.
 pub(super) struct Target {
     pub(super) api: Api,
     pub(super) flow: FlowId,
@@ -36,18 +35,16 @@ pub(super) struct Target {
     pub(super) test: bool,
 }
 
-/// What became of a row.
+/// The result of a row.
 pub(super) struct Answered {
     pub(super) row: u64,
-    /// Its idempotency key.
     pub(super) key: String,
-    /// As the receipt says, or `ERROR`.
+    /// From the receipt, or `ERROR`.
     pub(super) outcome: String,
     /// None if there is no lead.
     pub(super) lead: Option<String>,
     pub(super) reasons: Vec<String>,
     pub(super) warnings: Vec<String>,
-    /// Whether it was submitted before.
     pub(super) replayed: bool,
 }
 
@@ -65,7 +62,7 @@ struct Payload {
 }
 
 impl Payload {
-    /// Whether some of the rows could not be stored just now.
+    /// Whether some of the rows could not be stored now.
     fn is_left_undone(&self) -> bool {
         let again = |error: &UserError| matches!(error.code.as_str(), "UNAVAILABLE" | "OUTCOME_UNKNOWN");
         self.user_errors.iter().any(again)
@@ -97,26 +94,26 @@ struct UserError {
 }
 
 impl Target {
-    /// Submits what can be submitted of some rows, and answers for each in order.
+    /// Submits the valid rows, and answers for each row in order.
     pub(super) async fn submit(&self, rows: Vec<Row>) -> anyhow::Result<Vec<Answered>> {
         let mut leads = Vec::new();
         let mut answered = Vec::with_capacity(rows.len());
-        let mut places = Vec::new();
+        let mut indexes = Vec::new();
         for row in rows {
             let reasons = match row.fields {
                 Ok(fields) => {
-                    places.push(answered.len());
+                    indexes.push(answered.len());
                     leads.push(json!({"fields": fields, "idempotencyKey": row.key}));
                     Vec::new()
                 }
                 Err(why) => vec![why],
             };
-            answered.push(Answered::error((row.number, row.key), reasons));
+            answered.push(Answered::error(row.number, row.key, reasons));
         }
         if !leads.is_empty() {
-            let results = results(self.call(leads).await?, places.len())?;
-            for (place, result) in places.into_iter().zip(results) {
-                if let Some(answer) = answered.get_mut(place) {
+            let results = results(self.call(leads).await?, indexes.len())?;
+            for (index, result) in indexes.into_iter().zip(results) {
+                if let Some(answer) = answered.get_mut(index) {
                     answer.take(result);
                 }
             }
@@ -131,7 +128,7 @@ impl Target {
         loop {
             match self.api.call(SUBMIT, &variables).await {
                 Ok(data) => {
-                    let data: Data = serde_json::from_value(data).context("the answer is not understood")?;
+                    let data: Data = serde_json::from_value(data).context("the answer cannot be parsed")?;
                     match pauses.next().filter(|_| data.payload.is_left_undone()) {
                         Some(pause) => tokio::time::sleep(*pause).await,
                         None => return Ok(data.payload),
@@ -155,20 +152,20 @@ fn advice(code: &str, message: &str) -> String {
     }
 }
 
-/// A receipt or an error for each of `count` leads. Receipts come in order, without those that have an error, whose path
-/// names the place. An error without a place is one of the whole call: nothing can be submitted then.
+/// A receipt or an error for each of `count` leads. Receipts come in order, without those that have an error, whose path names
+/// the index. An error without an index concerns the whole call.
 fn results(payload: Payload, count: usize) -> anyhow::Result<Vec<Result<Receipt, String>>> {
     let mut errors = std::collections::HashMap::new();
     for error in payload.user_errors {
-        let place = match error.path.as_slice() {
-            [input, leads, place, ..] if input == "input" && leads == "leads" => place.parse::<usize>().ok(),
+        let index = match error.path.as_slice() {
+            [input, leads, index, ..] if input == "input" && leads == "leads" => index.parse::<usize>().ok(),
             _ => None,
         };
-        let Some(place) = place else { bail!("{}", error.message) };
-        errors.entry(place).or_insert(error.message);
+        let Some(index) = index else { bail!("{}", error.message) };
+        errors.entry(index).or_insert(error.message);
     }
     let mut receipts = payload.receipts.into_iter();
-    let answers = (0..count).map(|place| match errors.remove(&place) {
+    let answers = (0..count).map(|index| match errors.remove(&index) {
         Some(message) => Ok(Err(message)),
         None => receipts.next().map(Ok).context("the answer has too few receipts"),
     });
@@ -176,7 +173,7 @@ fn results(payload: Payload, count: usize) -> anyhow::Result<Vec<Result<Receipt,
 }
 
 impl Answered {
-    fn error((row, key): (u64, String), reasons: Vec<String>) -> Self {
+    fn error(row: u64, key: String, reasons: Vec<String>) -> Self {
         Self {
             row,
             key,
@@ -223,12 +220,12 @@ mod tests {
     #[test]
     fn receipts_and_errors_find_their_rows() {
         let errors = json!([{"message": "no", "path": ["input", "leads", "1", "fields"]}]);
-        let told: Vec<String> = results(payload(&errors), 3)
+        let texts: Vec<String> = results(payload(&errors), 3)
             .unwrap()
             .into_iter()
             .map(|result| result.map_or_else(|error| error, |receipt| receipt.id))
             .collect();
-        assert_eq!(told, ["a", "no", "b"]);
+        assert_eq!(texts, ["a", "no", "b"]);
     }
 
     #[test]

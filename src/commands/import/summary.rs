@@ -1,4 +1,4 @@
-//! What became of the rows, in numbers.
+//! The counts of an import.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,12 +7,12 @@ use std::io::Write;
 use super::rows::Passed;
 use super::submit::{Answered, ERROR};
 
-/// Kinds of reasons and warnings that are told apart.
+/// Distinct reasons and warnings that are listed.
 const KINDS: usize = 20;
 
 const CORRECT: &str = "see the receipts, correct the file, and run the same command again";
 
-/// Numbers of one run.
+/// Counts of one run.
 #[derive(Default)]
 pub(super) struct Summary {
     before: Passed,
@@ -23,7 +23,6 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Rows that had a receipt before.
     pub(super) fn pass(&mut self, passed: Passed) {
         self.before.rows += passed.rows;
         self.before.errors += passed.errors;
@@ -38,12 +37,11 @@ impl Summary {
         }
     }
 
-    /// Whether there are rows that could not be submitted as they are, now or before.
+    /// Whether some rows could not be submitted, now or before.
     pub(super) fn has_errors(&self) -> bool {
         self.outcomes.contains_key(ERROR) || self.before.errors > 0
     }
 
-    /// For people.
     pub(super) fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
         let rows: u64 = self.outcomes.values().sum();
         match (self.before.rows, rows) {

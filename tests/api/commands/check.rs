@@ -71,7 +71,7 @@ async fn a_table_that_somebody_holds_is_not_waited_for() {
     assert_eq!(ended.code(), 2, "{ended:?}");
     let told = ended.out.lines().find(|line| line.starts_with("WRONG database"));
     assert!(
-        told.is_some_and(|line| line.contains("no answer within 5 seconds") && line.contains("holds its tables")),
+        told.is_some_and(|line| line.contains("no answer within 5 seconds") && line.contains("locks its tables")),
         "{ended:?}"
     );
     assert!(ended.out.contains("ok    clock"), "the others follow: {ended:?}");

@@ -25,7 +25,7 @@ fn variables(name: &str) -> Value {
 async fn hold(app: &TestApp) -> Transaction {
     let tx = app
         .app
-        .by_lane(leadmesh_core::database::Lane::Worker)
+        .for_workload(leadmesh_core::database::Workload::Worker)
         .db
         .begin()
         .await

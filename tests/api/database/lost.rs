@@ -73,12 +73,12 @@ async fn every_session_has_its_time_limits() {
     };
     let db = &app.app.db;
     for lane in [
-        leadmesh_core::database::Lane::Requests,
-        leadmesh_core::database::Lane::Intake,
-        leadmesh_core::database::Lane::Worker,
-        leadmesh_core::database::Lane::Lease,
+        leadmesh_core::database::Workload::Requests,
+        leadmesh_core::database::Workload::Intake,
+        leadmesh_core::database::Workload::Worker,
+        leadmesh_core::database::Workload::Lease,
     ] {
-        let db = db.by_lane(lane);
+        let db = db.for_workload(lane);
         assert_eq!(shown(&db, "idle_in_transaction_session_timeout").await, 30, "{lane:?}");
         assert!((1..=60).contains(&shown(&db, "statement_timeout").await), "{lane:?}");
         assert!((1..=10).contains(&shown(&db, "lock_timeout").await), "{lane:?}");

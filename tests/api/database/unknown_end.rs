@@ -93,7 +93,7 @@ async fn a_single_lead_whose_end_is_unknown_is_not_said_to_be_stored_or_not() {
     assert_eq!(error["extensions"]["code"], "UNAVAILABLE", "{answer:#}");
     let message = error["message"].as_str().unwrap();
     assert!(
-        message.contains("look whether it was done") && !message.contains("nothing was changed"),
+        message.contains("check whether the change was made") && !message.contains("nothing was changed"),
         "{message}"
     );
     let receipt = app.done(&owner.key, SUBMIT, input).await["receipt"].take();

@@ -8,7 +8,7 @@ use crate::support::make::{merge, text};
 
 const SET: &str = "mutation($input: SetPartnerDeliveryInput!) { setPartnerDelivery(input: $input) {
     partner { delivery { ... on WebhookSettings { warnings } ... on EmailSettings { warnings } } } userErrors { code message path } } }";
-const PLAIN: &str = "Leads go out over plain http";
+const PLAIN: &str = "Leads are sent over plain http";
 const UNSIGNED: &str = "Requests are not signed";
 const UNPROVED: &str = "Neither a signature nor a header such as Authorization";
 const ONCE: &str = "Failed deliveries are not tried again";

@@ -10,8 +10,9 @@ use entity::portal_user::{self, Permissions, PortalPermission};
 use leadmesh_core::error::{Error, UserErrorCode};
 use leadmesh_core::identity::caller::{Caller, Principal};
 use leadmesh_delivery::{seal_context, signing};
-use leadmesh_distribution::partners::{self, Changed};
+use leadmesh_distribution::partners;
 use leadmesh_distribution::secrets;
+use leadmesh_distribution::settings::PartnerResult;
 use leadmesh_distribution::settings::{
     self, AccountInput, DeliveryInput, EmailInput, HeaderInput, PortalInput, SetDelivery, WebhookInput,
 };
@@ -21,7 +22,7 @@ use super::{Company, broken, new_partner, paid, refused};
 use crate::support::app::both;
 
 impl Company {
-    async fn set(&self, partner: PartnerId, delivery: DeliveryInput) -> Result<Changed, Error> {
+    async fn set(&self, partner: PartnerId, delivery: DeliveryInput) -> Result<PartnerResult, Error> {
         let input = SetDelivery {
             partner,
             assignment: None,

@@ -9,7 +9,7 @@ use leadmesh::server::{Role, Server};
 use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
 use leadmesh_core::config::{Config, Settings};
-use leadmesh_core::database::only_server::OnlyServer;
+use leadmesh_core::database::server_lock::ServerLock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -53,7 +53,7 @@ async fn is_the_worker() {
     let listener = TcpListener::bind(settings.listen).await.unwrap();
     let clock = Clock::system_ahead_by(AHEAD);
     let config = Config::new(settings).unwrap();
-    let only = OnlyServer::of(&config.database_url).unwrap();
+    let only = ServerLock::of(&config.database_url).unwrap();
     let app = App::open_to_serve(config, clock, &only).await.unwrap();
     let server = Server::start(&app, Role::Worker, listener, only).await.unwrap();
     signal(SignalKind::terminate()).unwrap().recv().await;

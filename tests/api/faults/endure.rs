@@ -21,7 +21,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use self::abuse::{Abuse, RATIO};
-use self::books::{Books, Sides};
+use self::books::{Books, BothAccounts};
 use self::fault::Kinds;
 use self::field::Field;
 use super::load::{Clients, Load, Pace, Seen};
@@ -169,7 +169,7 @@ async fn soak(plan: Plan) {
     seen.0.extend(under_load.0);
     field.ask_again(&mut seen).await;
     let leads: HashSet<&str> = seen.leads().collect();
-    let sides = Sides {
+    let sides = BothAccounts {
         secrets: &field.world.secrets,
         moods: &field.moods,
         episodes: &field.episodes,

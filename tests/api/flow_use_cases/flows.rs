@@ -249,7 +249,7 @@ both!(
         let in_use = one(UserErrorCode::InUse, "input.fields");
         let without = refield(vec![field("email", FieldType::Email)]);
         let result = manage::update(&app, &owner, flow.id, without.clone()).await;
-        let Err(Error::Broken(broken)) = &result else {
+        let Err(Error::User(broken)) = &result else {
             panic!("{result:?}")
         };
         assert!(

@@ -6,7 +6,7 @@ use entity::user::Role;
 use leadmesh_core::app::App;
 use leadmesh_core::identity::api_keys::{self, CreateApiKey};
 use leadmesh_core::identity::caller::{Caller, Principal};
-use leadmesh_core::identity::{authenticate, people, rights, sessions};
+use leadmesh_core::identity::{authenticate, people, sessions};
 
 use super::support::*;
 use crate::support::app::{TestApp, both};
@@ -65,7 +65,7 @@ both!(
         assert_eq!(code(authenticate::bearer(&app, &other, IP).await), "UNAUTHENTICATED");
         app.clock.advance(TimeDelta::days(1));
         assert_eq!(code(authenticate::bearer(&app, &secret, IP).await), "UNAUTHENTICATED");
-        assert_eq!(code(rights::again(&app, &caller).await), "UNAUTHENTICATED");
+        assert_eq!(code(app.rights.refresh(&caller).await), "UNAUTHENTICATED");
     }
 );
 
@@ -121,7 +121,7 @@ both!(
 async fn includes(app: &App, callers: &[&Caller]) -> Vec<bool> {
     let tx = app.db.begin().await.unwrap();
     let principals = callers.iter().map(|caller| &caller.principal);
-    let authenticate::Rechecked { valid, .. } = authenticate::recheck(&tx, app.clock.now(), principals, [])
+    let authenticate::Recheck { valid, .. } = authenticate::recheck(&tx, app.clock.now(), principals, [], None)
         .await
         .unwrap();
     tx.commit().await.unwrap();

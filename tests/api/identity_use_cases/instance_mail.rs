@@ -6,12 +6,12 @@ use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
 use entity::user::Role;
 use leadmesh_core::app::App;
 use leadmesh_core::error::Error;
+use leadmesh_core::identity::account_confirmation::Consent;
 use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::mail_queue::{self, MailBody};
 use leadmesh_core::identity::mail_server::{self, SmtpSettings};
-use leadmesh_core::identity::mailbox::{self, MailBody};
 use leadmesh_core::identity::people::{self, InviteUser, Invited};
-use leadmesh_core::identity::sign_up::{SignUp, Through, sign_up};
-use leadmesh_core::identity::takeover::Consent;
+use leadmesh_core::identity::sign_up::{SignUp, SignUpOrigin, sign_up};
 use leadmesh_core::identity::tokens::Scope;
 use leadmesh_core::identity::verification::{self, Prover};
 use leadmesh_delivery::test_mail;
@@ -49,12 +49,12 @@ async fn written(app: &App) -> u64 {
 async fn mails(app: &App) -> Vec<(mail::Model, MailBody)> {
     let mut all = Vec::new();
     loop {
-        let due = mailbox::claim_due(app).await.unwrap();
+        let due = mail_queue::claim_due(app).await.unwrap();
         if due.is_empty() {
             return all;
         }
         for (mail, body) in due {
-            mailbox::finish(app, &mail, Ok(())).await.unwrap();
+            mail_queue::finish(app, &mail, Ok(())).await.unwrap();
             all.push((mail, body));
         }
     }
@@ -198,7 +198,7 @@ both!(
             name: "Eve www.evil.example\u{200b} eve@evil.example".into(),
             ..company("eve@example.com")
         };
-        let eve = sign_up(&app, None, Through::Public, input).await.unwrap();
+        let eve = sign_up(&app, None, SignUpOrigin::Public, input).await.unwrap();
         invite(&app, &eve.caller, "bo@example.com").await.unwrap();
         connect(&app, &eve.caller, "cy@example.com").await.unwrap();
         leadmesh_core::identity::password_reset::request(&app, Scope::Account, None, "eve@example.com")

@@ -7,11 +7,11 @@ use entity::user::Role;
 use leadmesh_core::app::App;
 use leadmesh_core::error::Error;
 use leadmesh_core::identity::caller::Caller;
-use leadmesh_core::identity::mailbox;
+use leadmesh_core::identity::mail_queue;
 use leadmesh_core::identity::password_reset::{self, ChangePassword};
 use leadmesh_core::identity::people::{self, InviteUser};
 use leadmesh_core::identity::sessions::{self, LogIn, SignedIn};
-use leadmesh_core::identity::sign_up::{Through, sign_up};
+use leadmesh_core::identity::sign_up::{SignUpOrigin, sign_up};
 use leadmesh_core::identity::throttle::Kind;
 use leadmesh_core::identity::tokens::Scope;
 
@@ -37,7 +37,9 @@ async fn log_in(app: &App, ip: IpAddr, password: &str) -> Result<SignedIn, Error
 }
 
 async fn signed_up_at(app: &App, ip: IpAddr, email: &str) -> SignedIn {
-    sign_up(app, Some(ip), Through::Public, company(email)).await.unwrap()
+    sign_up(app, Some(ip), SignUpOrigin::Public, company(email))
+        .await
+        .unwrap()
 }
 
 fn change(current: &str) -> ChangePassword {
@@ -115,7 +117,9 @@ both!(
             password: "another password".into(),
             ..company("ann@example.com")
         };
-        sign_up(&app, Some(elsewhere(1)), Through::Public, claim).await.unwrap();
+        sign_up(&app, Some(elsewhere(1)), SignUpOrigin::Public, claim)
+            .await
+            .unwrap();
         strangers_guess(&app, "ann@example.com").await;
         assert_eq!(code(log_in(&app, elsewhere(1), PASSWORD).await), "BAD_USER_INPUT");
         assert!(log_in(&app, elsewhere(1), "another password").await.is_ok());
@@ -153,7 +157,7 @@ async fn ask(app: &App, ip: IpAddr, email: &str) {
 async fn mailed_tokens(app: &App, to: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     loop {
-        let due = mailbox::claim_due(app).await.unwrap();
+        let due = mail_queue::claim_due(app).await.unwrap();
         if due.is_empty() {
             return tokens;
         }
@@ -162,7 +166,7 @@ async fn mailed_tokens(app: &App, to: &str) -> Vec<String> {
                 let link = body.text.split_once("?token=").unwrap().1;
                 tokens.push(link.split_whitespace().next().unwrap().to_owned());
             }
-            mailbox::finish(app, &mail, Ok(())).await.unwrap();
+            mail_queue::finish(app, &mail, Ok(())).await.unwrap();
         }
     }
 }

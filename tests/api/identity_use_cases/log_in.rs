@@ -7,7 +7,7 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, UserErrorCode};
 use leadmesh_core::identity::caller::Principal;
 use leadmesh_core::identity::sessions::{self, GRACE, LIFETIME, LogIn, SignedIn};
-use leadmesh_core::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh_core::identity::sign_up::{SignUp, SignUpOrigin, sign_up};
 use leadmesh_core::identity::tokens::Scope;
 use leadmesh_core::identity::{accounts, authenticate};
 
@@ -66,7 +66,7 @@ both!(
     |app: TestApp| {
         let calls = (0..8).map(|_| {
             let app = app.app.clone();
-            async move { sign_up(&app, None, Through::Public, company("ann@example.com")).await }
+            async move { sign_up(&app, None, SignUpOrigin::Public, company("ann@example.com")).await }
         });
         let (made, refused): (Vec<_>, Vec<_>) = at_once(calls).await.into_iter().partition(Result::is_ok);
         assert_eq!(made.len(), 1);
@@ -126,7 +126,7 @@ both!(
                 },
             ),
         ] {
-            assert_eq!(broken(sign_up(&app, None, Through::Public, input).await).1, path);
+            assert_eq!(broken(sign_up(&app, None, SignUpOrigin::Public, input).await).1, path);
         }
         assert!(accounts::list(&app).await.unwrap().is_empty());
     }
@@ -137,8 +137,8 @@ both!(
     async |mode| open_with(mode, &["--sign-up", "invited"]).await,
     |app: TestApp| {
         let by = |through| sign_up(&app, None, through, company("ann@example.com"));
-        assert_eq!(code(by(Through::Public).await), "FORBIDDEN");
-        let invited = by(Through::Invitation).await.unwrap();
+        assert_eq!(code(by(SignUpOrigin::Public).await), "FORBIDDEN");
+        let invited = by(SignUpOrigin::Invitation).await.unwrap();
         assert_eq!(accounts::get(&app, &invited.caller).await.unwrap().plan, Plan::Free);
         let id = account(&invited.caller);
         let upgraded = accounts::set_plan(&app, id, Plan::Paid).await.unwrap();
@@ -155,8 +155,8 @@ both!(
     async |mode| open_with(mode, &["--sign-up", "closed"]).await,
     |app: TestApp| {
         let by = |through| sign_up(&app, None, through, company("ann@example.com"));
-        assert_eq!(code(by(Through::Invitation).await), "FORBIDDEN");
-        assert!(by(Through::Operator).await.is_ok());
+        assert_eq!(code(by(SignUpOrigin::Invitation).await), "FORBIDDEN");
+        assert!(by(SignUpOrigin::Operator).await.is_ok());
     }
 );
 

@@ -5,7 +5,7 @@ use leadmesh_core::error::{Error, UserErrorCode};
 use leadmesh_core::identity::password_reset::{self, ChangePassword};
 use leadmesh_core::identity::sessions::{self, LogIn, SignedIn};
 use leadmesh_core::identity::tokens::Scope;
-use leadmesh_core::identity::{authenticate, mailbox};
+use leadmesh_core::identity::{authenticate, mail_queue};
 
 use super::support::*;
 use crate::support::app::{TestApp, both};
@@ -100,7 +100,7 @@ both!(
         for _ in 0..7 {
             ask(&app, "nobody@example.com").await;
         }
-        assert!(mailbox::claim_due(&app).await.unwrap().is_empty());
+        assert!(mail_queue::claim_due(&app).await.unwrap().is_empty());
     }
 );
 
@@ -135,7 +135,7 @@ both!(
 
 /// Asks for a mail and gives it back as its worker gets it.
 async fn claimed(app: &App) -> mail::Model {
-    let mut due = mailbox::claim_due(app).await.unwrap();
+    let mut due = mail_queue::claim_due(app).await.unwrap();
     assert_eq!(due.len(), 1);
     due.remove(0).0
 }
@@ -153,14 +153,14 @@ both!(
         for minutes in [1, 5, 30] {
             let mail = claimed(&app).await;
             assert!(!mail.sealed_body.as_deref().unwrap().contains("lmt_"));
-            mailbox::finish(&app, &mail, Err("451 later".into())).await.unwrap();
+            mail_queue::finish(&app, &mail, Err("451 later".into())).await.unwrap();
             app.clock
                 .advance(TimeDelta::minutes(minutes) - TimeDelta::microseconds(1));
-            assert!(mailbox::claim_due(&app).await.unwrap().is_empty());
+            assert!(mail_queue::claim_due(&app).await.unwrap().is_empty());
             app.clock.advance(TimeDelta::microseconds(1));
         }
         let mail = claimed(&app).await;
-        mailbox::finish(&app, &mail, Err("550 no".into())).await.unwrap();
+        mail_queue::finish(&app, &mail, Err("550 no".into())).await.unwrap();
         let mail = stored(&app, &mail).await;
         assert_eq!(
             (mail.status, mail.attempts, mail.error.as_deref()),
@@ -177,12 +177,12 @@ both!(
         signed_up(&app, "ann@example.com").await;
         ask(&app, "ann@example.com").await;
         let slow = claimed(&app).await;
-        assert!(mailbox::claim_due(&app).await.unwrap().is_empty());
-        app.clock.advance(mailbox::LEASE + TimeDelta::microseconds(1));
+        assert!(mail_queue::claim_due(&app).await.unwrap().is_empty());
+        app.clock.advance(mail_queue::LEASE + TimeDelta::microseconds(1));
         let fast = claimed(&app).await;
-        mailbox::finish(&app, &slow, Err("too late".into())).await.unwrap();
+        mail_queue::finish(&app, &slow, Err("too late".into())).await.unwrap();
         assert_eq!(stored(&app, &fast).await.error, None);
-        mailbox::finish(&app, &fast, Ok(())).await.unwrap();
+        mail_queue::finish(&app, &fast, Ok(())).await.unwrap();
         let mail = stored(&app, &fast).await;
         assert_eq!(
             (mail.status, mail.sent_at, mail.sealed_body),
@@ -199,7 +199,7 @@ both!(workers_share_the_mails_that_are_due, with_mail, |app: TestApp| {
     }
     let calls = (0..8).map(|_| {
         let app = app.app.clone();
-        async move { mailbox::claim_due(&app).await.unwrap() }
+        async move { mail_queue::claim_due(&app).await.unwrap() }
     });
     let mut claimed: Vec<_> = at_once(calls)
         .await
@@ -208,7 +208,7 @@ both!(workers_share_the_mails_that_are_due, with_mail, |app: TestApp| {
         .map(|(mail, _)| mail.id)
         .collect();
     claimed.extend(
-        mailbox::claim_due(&app)
+        mail_queue::claim_due(&app)
             .await
             .unwrap()
             .into_iter()
@@ -225,12 +225,12 @@ both!(
     async |mode| open_with(mode, &[]).await,
     |app: TestApp| {
         let tx = app.db.begin().await.unwrap();
-        let letter = leadmesh_core::identity::letters::new_password("ann@example.com", Scope::Account, "link");
-        let id = mailbox::queue_mail(&tx, &app, letter).await.unwrap();
+        let letter = leadmesh_core::identity::emails::new_password("ann@example.com", Scope::Account, "link");
+        let id = mail_queue::queue_mail(&tx, &app, letter).await.unwrap();
         tx.commit().await.unwrap();
         let mail = mail::Entity::by_id(id).one(app.db.read()).await.unwrap().unwrap();
         assert_eq!((mail.status, mail.sealed_body), (MailStatus::Failed, None));
         assert!(mail.error.unwrap().contains("LEADMESH_SMTP_URL"));
-        assert!(mailbox::claim_due(&app).await.unwrap().is_empty());
+        assert!(mail_queue::claim_due(&app).await.unwrap().is_empty());
     }
 );

@@ -1,10 +1,10 @@
 use async_graphql::MaybeUndefined;
 use entity::user::Role;
 use leadmesh_core::error::UserErrorCode;
-use leadmesh_core::identity::accounts::{self, UpdateAccount};
+use leadmesh_core::identity::account_settings::{self, UpdateAccount};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::people::{self, InviteUser};
-use leadmesh_core::identity::{authenticate, rights, sessions};
+use leadmesh_core::identity::{accounts, authenticate, sessions};
 
 use super::support::*;
 use crate::support::app::{TestApp, both};
@@ -96,7 +96,7 @@ both!(
             code(authenticate::bearer(&app, &bob.session.access_token, None).await),
             "UNAUTHENTICATED"
         );
-        assert_eq!(code(rights::again(&app, &caller).await), "UNAUTHENTICATED");
+        assert_eq!(code(app.rights.refresh(&caller).await), "UNAUTHENTICATED");
         assert_eq!(
             code(sessions::refresh(&app, None, &bob.session.refresh_token).await),
             "UNAUTHENTICATED"
@@ -188,7 +188,7 @@ both!(
     with_mail,
     |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
-        let update = |input| accounts::update(&app, &owner.caller, input);
+        let update = |input| account_settings::update(&app, &owner.caller, input);
         let changed = update(UpdateAccount {
             name: Some(" Acme GmbH ".into()),
             website: MaybeUndefined::Value("https://acme.example".into()),
@@ -219,7 +219,7 @@ both!(
         assert_eq!(accounts::get(&app, &owner.caller).await.unwrap().config_version, 3);
         let member = joined(&app, &owner.caller, "mia@example.com", Role::Member).await;
         assert_eq!(
-            code(accounts::update(&app, &member.caller, UpdateAccount::default()).await),
+            code(account_settings::update(&app, &member.caller, UpdateAccount::default()).await),
             "FORBIDDEN"
         );
     }

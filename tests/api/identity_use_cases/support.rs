@@ -10,9 +10,9 @@ use leadmesh_core::error::{Error, UserErrorCode};
 use leadmesh_core::identity::caller::{Caller, Principal};
 use leadmesh_core::identity::people::{self, InviteUser};
 use leadmesh_core::identity::sessions::SignedIn;
-use leadmesh_core::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh_core::identity::sign_up::{SignUp, SignUpOrigin, sign_up};
 use leadmesh_core::identity::tokens::Scope;
-use leadmesh_core::identity::{mailbox, password_reset};
+use leadmesh_core::identity::{mail_queue, password_reset};
 
 use crate::support::app::{Mode, TestApp};
 pub(crate) use crate::support::rows::account_of as account;
@@ -72,7 +72,7 @@ pub(crate) fn company(email: &str) -> SignUp {
 
 /// Signs a company up.
 pub(crate) async fn signed_up(app: &App, email: &str) -> SignedIn {
-    sign_up(app, None, Through::Public, company(email)).await.unwrap()
+    sign_up(app, None, SignUpOrigin::Public, company(email)).await.unwrap()
 }
 
 /// Another person of an account, who has set the password.
@@ -100,7 +100,7 @@ pub(crate) async fn set_password(app: &App, scope: Scope, token: &str, password:
 /// The token of the link in the newest mail to somebody; mails that are due are sent by this.
 pub(crate) async fn mailed_token(app: &App, to: &str) -> String {
     let mut token = None;
-    for (mail, body) in mailbox::claim_due(app).await.unwrap() {
+    for (mail, body) in mail_queue::claim_due(app).await.unwrap() {
         if mail.to_address == to {
             let link = body
                 .text
@@ -112,7 +112,7 @@ pub(crate) async fn mailed_token(app: &App, to: &str) -> String {
                 .split_once("?token=")
                 .map(|(_, token)| token.split('&').next().unwrap().to_owned());
         }
-        mailbox::finish(app, &mail, Ok(())).await.unwrap();
+        mail_queue::finish(app, &mail, Ok(())).await.unwrap();
     }
     token.unwrap()
 }
@@ -120,7 +120,7 @@ pub(crate) async fn mailed_token(app: &App, to: &str) -> String {
 /// The one broken rule, as its code and path.
 pub(crate) fn broken<T: std::fmt::Debug>(result: Result<T, Error>) -> (UserErrorCode, String) {
     match result {
-        Err(Error::Broken(rules)) => (rules[0].code, rules[0].path.join(".")),
+        Err(Error::User(rules)) => (rules[0].code, rules[0].path.join(".")),
         other => panic!("not a broken rule: {other:?}"),
     }
 }

@@ -262,7 +262,7 @@ impl<'a> Walk<'a> {
 /// Whether somebody may ask a field for a thing of that type, which is given to it as `given`, if it is.
 fn is_open(right: Right, caller: &Caller, given: Option<&str>, kind: &str) -> bool {
     match right {
-        Right::SignedIn | Right::Sides => given.is_some(),
+        Right::SignedIn | Right::BothAccounts => given.is_some(),
         Right::Connected => given.is_some() && caller.who == "a partner",
         // What both sides have under the same face belongs to both.
         Right::Own => given == Some(kind),

@@ -54,7 +54,7 @@ both!(a_partner_is_told_with_its_state_at_every_stage, |app| {
     app.advance(TimeDelta::days(15));
     let (a, b) = (app.sign_in(&a).await, app.sign_in(&b).await);
     assert_eq!(state(&app, &a, &mine, "resendInvitation").await, "INVITATION_EXPIRED");
-    assert_eq!(state(&app, &b, &theirs, "run out").await, "INVITATION_EXPIRED");
+    assert_eq!(state(&app, &b, &theirs, "expired").await, "INVITATION_EXPIRED");
 
     let connection = app.connect(&b, &a, "RECEIVE_LEADS").await;
     assert_eq!(state(&app, &b, &theirs, "addSource").await, "AVAILABLE");

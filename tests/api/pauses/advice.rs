@@ -32,7 +32,7 @@ both!(
             (410, "FAILED", "last attempt", "new address", "excerpt"),
             (429, "RETRYING", "last attempt", "openUntil", "excerpt"),
             (429, "RETRYING", "destination", "wait until 20", "recovers"),
-            (422, "FAILED", "destination", "nothing is held back", "recovers"),
+            (422, "FAILED", "destination", "no delivery is suspended", "recovers"),
         ] {
             receiver.answer(Answer::status(answer));
             let owner = app.account(&format!("Acme {answer} {look}")).await;

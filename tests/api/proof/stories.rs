@@ -103,7 +103,7 @@ proven!(
         assert_eq!(app.error_code(Some(&before.token), ME, json!({})).await, "UNAUTHENTICATED");
 
         // With the consent of who knows what is in it.
-        let grown = app.claims("Grown", "bo@grown.test", PASSWORD).await;
+        let grown = app.claims("LogGrowth", "bo@grown.test", PASSWORD).await;
         app.done(&grown.token, CREATE_KEY, json!({ "name": "k", "scopes": ["LEADS_READ"] })).await;
         app.asks_reset("bo@grown.test").await;
         let token = app.mailed_token("bo@grown.test").await;

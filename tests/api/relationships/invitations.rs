@@ -1,7 +1,7 @@
 //! Inviting, answering, expiring (N1 to N5).
 
 use chrono::{DateTime, TimeDelta, Utc};
-use leadmesh_network::expiry::tell_expired;
+use leadmesh_network::expiry::expire_overdue;
 use serde_json::{Value, json};
 
 use super::{accept, by_id, decline, pick, send};
@@ -111,7 +111,7 @@ both!(
         assert_eq!((&again["id"], &again["status"]), (&sent["id"], &json!("PENDING")));
         let expires: DateTime<Utc> = text(&again["expiresAt"]).parse().unwrap();
         assert_eq!(expires - app.clock.now(), TimeDelta::days(14));
-        assert_eq!(tell_expired(&app.app).await.unwrap(), 0);
+        assert_eq!(expire_overdue(&app.app).await.unwrap(), 0);
         app.done(&b.token, &accept(), json!({ "id": sent["id"] })).await;
         assert_eq!(app.codes(&a.token, &resend, json!({ "id": sent["id"] })).await, ["INVITATION_CLOSED"]);
     }
@@ -131,8 +131,8 @@ both!(an_expired_invitation_makes_room_for_another, |app| {
         ["CONFLICT"]
     );
     app.clock.advance(TimeDelta::days(15));
-    assert_eq!(tell_expired(&app.app).await.unwrap(), 1);
-    assert_eq!(tell_expired(&app.app).await.unwrap(), 0, "told once");
+    assert_eq!(expire_overdue(&app.app).await.unwrap(), 1);
+    assert_eq!(expire_overdue(&app.app).await.unwrap(), 0, "told once");
 });
 
 both!(

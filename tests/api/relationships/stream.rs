@@ -1,7 +1,7 @@
 //! Following what happens to relationships.
 
 use chrono::TimeDelta;
-use leadmesh_network::expiry::tell_expired;
+use leadmesh_network::expiry::expire_overdue;
 use serde_json::{Value, json};
 
 use super::{accept, by_id, by_input};
@@ -60,7 +60,7 @@ both!(
         app.clock.advance(TimeDelta::days(14));
         let (a, b) = (app.sign_in(&a).await, app.sign_in(&b).await);
         let (mut ours, mut theirs) = (app.subscribe(&a.token, FOLLOW, json!({ "after": "0" })).await, app.subscribe(&b.token, FOLLOW, json!({ "after": "1" })).await);
-        tell_expired(&app.app).await.unwrap();
+        expire_overdue(&app.app).await.unwrap();
         for stream in [&mut ours, &mut theirs] {
             let expired = next(stream).await;
             assert_eq!((&expired["kind"], &expired["invitation"]["id"]), (&json!("INVITATION_EXPIRED"), &sent["id"]));

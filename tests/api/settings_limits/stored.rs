@@ -111,8 +111,8 @@ both!(
     }
 );
 
-fn standing() -> leadmesh_core::metrics::Standing {
-    leadmesh_core::metrics::Standing {
+fn standing() -> leadmesh_core::metrics::Snapshot {
+    leadmesh_core::metrics::Snapshot {
         slots_used: 0,
         slots_total: 1,
         backlog: None,

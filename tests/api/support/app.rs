@@ -7,7 +7,7 @@ use leadmesh::server::{Role, Server};
 use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
 use leadmesh_core::config::{Config, Settings};
-use leadmesh_core::database::only_server::OnlyServer;
+use leadmesh_core::database::server_lock::ServerLock;
 use leadmesh_delivery::guard::Guard;
 use leadmesh_delivery::worker::Worker;
 use serde_json::{Value, json};
@@ -374,7 +374,7 @@ async fn run(arguments: &[String], clock: &Clock, role: Role) -> (App, Server) {
 
 async fn try_run(arguments: &[String], clock: &Clock, role: Role) -> anyhow::Result<(App, Server)> {
     let config = Config::new(CommandLine::parse_from(arguments).settings)?;
-    let only = OnlyServer::of(&config.database_url)?;
+    let only = ServerLock::of(&config.database_url)?;
     let app = App::open_to_serve(config, clock.clone(), &only).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let server = Server::start(&app, role, listener, only).await?;

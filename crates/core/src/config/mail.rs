@@ -6,20 +6,15 @@ use url::{Host, Url};
 
 use super::ConfigError;
 
-/// The mail server that the instance's own mails go through; not shown whole by `Debug`.
+/// The mail server of the instance's own emails; `Debug` hides the login.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailServer {
-    /// Name or address.
     pub host: String,
     /// 587 with STARTTLS, 465 with TLS, 25 without, unless the address names another.
     pub port: u16,
-    /// How the connection is protected.
     pub security: SmtpSecurity,
-    /// User name and password, if the address has them.
     pub login: Option<(String, String)>,
-    /// Shown in From.
     pub from_name: Option<String>,
-    /// Envelope and From.
     pub from_address: String,
 }
 
@@ -29,7 +24,6 @@ impl std::fmt::Debug for MailServer {
     }
 }
 
-/// Reads both settings, which go together.
 pub(super) fn mail_server(url: Option<&str>, from: Option<&str>) -> Result<Option<MailServer>, ConfigError> {
     let (url, from) = match (url, from) {
         (None, None) => return Ok(None),
@@ -66,7 +60,7 @@ fn server(url: &str, from: Mailbox) -> Option<MailServer> {
     };
     let rest = !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some();
     let port = url.port().unwrap_or(usual_port);
-    // Of schemes that it does not know, the library takes a host as it stands; parsing it again brings it to its one spelling.
+    // For unknown schemes the library does not normalize the host; parsing it again does.
     let host = match Host::parse(url.host_str()?).ok()? {
         Host::Domain(name) => name,
         Host::Ipv4(address) => address.to_string(),
@@ -87,7 +81,7 @@ fn server(url: &str, from: Mailbox) -> Option<MailServer> {
     })
 }
 
-/// Percent-encoding undone (RFC 3986, section 2.1).
+/// Undoes percent-encoding (RFC 3986, section 2.1).
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

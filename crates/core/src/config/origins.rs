@@ -1,19 +1,17 @@
-//! Origins whose pages may read the API's answers.
+//! Origins whose pages may read the API's answers (CORS).
 
 use axum::http::HeaderValue;
 
 use super::{ConfigError, Settings};
 
-/// Which origins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
-    /// All.
     Any,
     /// These, as browsers send them.
     Only(Vec<HeaderValue>),
 }
 
-/// From `LEADMESH_ALLOW_ORIGINS`: `scheme://host[:port]` each, or `*` for all.
+/// Reads `LEADMESH_ALLOW_ORIGINS`: `scheme://host[:port]` each, or `*` for all.
 pub(super) fn origins(settings: &Settings) -> Result<Origins, ConfigError> {
     let texts = || settings.allow_origins.iter().map(|text| text.trim());
     if texts().any(|text| text == "*") {

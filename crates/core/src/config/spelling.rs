@@ -1,4 +1,4 @@
-//! Finds settings in the environment that no part of Leadmesh reads: a misspelt one would be ignored without a word.
+//! Finds misspelt settings in the environment, which would otherwise be ignored silently.
 
 use std::net::IpAddr;
 
@@ -6,10 +6,11 @@ use super::ConfigError;
 
 const NAME: &str = "LEADMESH";
 const PREFIX: &str = "LEADMESH_";
-/// Names as far apart as this (Jaro-Winkler, 1 for equal ones) are not suggested for one another.
+/// Least likeness (Jaro-Winkler, 1 for equal names) at which a name is suggested.
 const ALIKE: f64 = 0.85;
 
-/// Refuses the first variable whose name begins like a setting's and is none, with the likely name. Takes names and values.
+/// Refuses the first variable whose name begins like a setting's but is none, and suggests the likely name. Takes names and
+/// values.
 pub fn check<'a>(given: impl IntoIterator<Item = (&'a str, &'a str)>, known: &[String]) -> Result<(), ConfigError> {
     for (name, value) in given {
         let Some(bare) = after_our_name(name) else {
@@ -29,8 +30,8 @@ pub fn check<'a>(given: impl IntoIterator<Item = (&'a str, &'a str)>, known: &[S
     Ok(())
 }
 
-/// What follows our name, in capitals, if the variable begins with that: in any case, with an underscore in it, or with one letter
-/// wrong, missing, doubled or changed about.
+/// The rest of a variable in capitals, if it begins with our name: in any case, with an underscore in it, or with one letter
+/// wrong, missing, doubled or swapped.
 fn after_our_name(variable: &str) -> Option<String> {
     let variable = variable.to_ascii_uppercase();
     let (first, rest) = variable.split_once('_')?;
@@ -41,7 +42,8 @@ fn after_our_name(variable: &str) -> Option<String> {
     (format!("{first}{second}") == NAME).then(|| rest.to_owned())
 }
 
-/// What Kubernetes and Docker set for a service that is called `leadmesh` or `leadmesh-…`, and what our tests and scripts use.
+/// Variables that Kubernetes and Docker set for a service called `leadmesh` or `leadmesh-…`, and those of our tests and
+/// scripts.
 fn is_of_others(name: &str, value: &str) -> bool {
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let is_address_of_port = ["tcp://", "udp://", "sctp://"]
@@ -61,7 +63,7 @@ fn is_of_others(name: &str, value: &str) -> bool {
 
 fn likely<'a>(bare: &str, known: &'a [String]) -> Option<&'a str> {
     let likeness = |known: &str| {
-        // What all share says nothing about what was meant.
+        // The common prefix says nothing about what was meant.
         strsim::jaro_winkler(bare, known.strip_prefix(PREFIX).unwrap_or(known))
     };
     let best = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
@@ -129,7 +131,7 @@ mod tests {
         ] {
             assert_eq!(refused(name, value), None);
         }
-        // An address, a port and a number are what others set there; nothing else is.
+        // Other software sets an address, a port and a number under these names, and nothing else.
         for (name, value) in [
             ("LEADMESH_SMTP_PORT", "587"),
             ("LEADMESH_SIGN_UP_SERVICE_PORT", "closed"),

@@ -1,16 +1,15 @@
-//! Addresses of the stores: `DATABASE_URL` and `REDIS_URL`, which hold passwords and are never shown whole.
+//! Addresses of the stores, `DATABASE_URL` and `REDIS_URL`. They hold passwords, so they are never displayed whole.
 
 use url::Url;
 
 use super::ConfigError;
 
-/// Refuses an address in which it is not certain where the password ends: `#`, `/`, `?` or `@` written as they stand in a
-/// password make other parts of the address of it, which would be shown, or dialled.
-///
-/// The error repeats nothing of the address but its scheme.
+/// Refuses an address in which the end of the password is ambiguous: an unescaped `#`, `/`, `?` or `@` in a password would
+/// become another part of the address, which would be shown or dialled. The error repeats nothing of the address but its
+/// scheme.
 pub(super) fn check(variable: &str, address: &str, schemes: &[&str]) -> Result<(), ConfigError> {
     let choices = schemes.join("… or ");
-    // Without a colon it might be anything, a password included.
+    // Without a colon it may be anything, even a password.
     let scheme = address.split_once(':').map_or("something else", |(scheme, _)| scheme);
     if !schemes.iter().any(|scheme| address.starts_with(scheme)) {
         return Err(ConfigError::Set(format!(
@@ -25,7 +24,7 @@ pub(super) fn check(variable: &str, address: &str, schemes: &[&str]) -> Result<(
     )))
 }
 
-/// Whether the address parses, and nothing that belongs to a password can have fallen into another part of it.
+/// Whether the address parses, and no part of a password can have fallen into another part of it.
 fn is_unambiguous(address: &str) -> bool {
     let Ok(url) = Url::parse(address) else { return false };
     let after_scheme = address.split_once("://").map_or("", |(_, rest)| rest);
@@ -36,15 +35,15 @@ fn is_unambiguous(address: &str) -> bool {
     ats == usize::from(has_user) && password_end <= host_start && url.fragment().is_none()
 }
 
-/// An address as the log and error messages may show it: without password and options.
-pub fn shown(address: &str) -> String {
+/// For logs and error messages: without password and options.
+pub fn display(address: &str) -> String {
     if address.starts_with("sqlite:") {
         return address.to_owned();
     }
     let (Ok(mut url), true) = (Url::parse(address), is_unambiguous(address)) else {
         return "an address that cannot be read".to_owned();
     };
-    // Both fail only for addresses without a host, which have no password either.
+    // These fail only for addresses without a host, which have no password.
     let _no_host = url.set_password(None);
     url.set_query(None);
     url.into()
@@ -59,11 +58,11 @@ mod tests {
     #[test]
     fn an_address_is_shown_without_its_password() {
         assert_eq!(
-            shown("postgres://ann:secret@db.example:5433/leads?password=secret"),
+            display("postgres://ann:secret@db.example:5433/leads?password=secret"),
             "postgres://ann@db.example:5433/leads"
         );
-        assert_eq!(shown("redis://:secret@cache.example/1"), "redis://cache.example/1");
-        assert_eq!(shown("sqlite://./data/leadmesh.db"), "sqlite://./data/leadmesh.db");
+        assert_eq!(display("redis://:secret@cache.example/1"), "redis://cache.example/1");
+        assert_eq!(display("sqlite://./data/leadmesh.db"), "sqlite://./data/leadmesh.db");
     }
 
     #[test]
@@ -76,7 +75,7 @@ mod tests {
             "postgresql:///db?host=/run/postgresql",
         ] {
             check("DATABASE_URL", address, &POSTGRES).unwrap();
-            assert!(!shown(address).contains("%23"), "{address}");
+            assert!(!display(address).contains("%23"), "{address}");
         }
     }
 
@@ -114,8 +113,11 @@ mod tests {
                         "{address}"
                     );
                 }
-                let shown = shown(&address);
-                assert!(!shown.contains("secret") && !shown.contains("12"), "{address}: {shown}");
+                let display = display(&address);
+                assert!(
+                    !display.contains("secret") && !display.contains("12"),
+                    "{address}: {display}"
+                );
             }
         }
     }

@@ -13,25 +13,23 @@ use super::Vault;
 use crate::clock::Clock;
 use crate::database::Db;
 
-/// How often a running process says that it is there.
 const EVERY: Duration = Duration::from_secs(5);
-/// A process that has been silent for so long does not run any more: six of its signs are missing.
+/// A process without a sign for this long does not run any more: it has missed six.
 const GONE: TimeDelta = TimeDelta::seconds(30);
 
-/// Tells the database which master keys the process of that identifier opens, until `stop`; then that it is gone.
+/// Announces every 5 seconds which master keys a process opens, until `stop`; then that it is gone.
 pub async fn announce(id: Uuid, db: Db, clock: Clock, vault: Vault, stop: CancellationToken) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         if let Err(error) = announce_once(db.write(), id, &vault, clock.now()).await {
-            tracing::warn!(%error, "cannot tell which master keys this process opens; trying again in 5 seconds");
+            tracing::warn!(%error, "cannot announce which master keys this process opens; trying again in 5 seconds");
         }
     }
-    // One that cannot be removed counts as gone after half a minute.
+    // An entry that cannot be removed expires after half a minute.
     let _silent = key_holder::Entity::remove(id).exec(db.write()).await;
 }
 
-/// Writes that a process runs.
 pub async fn announce_once(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -48,12 +46,11 @@ pub async fn announce_once(
     Ok(())
 }
 
-/// How many processes run.
 pub async fn count(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<usize, DbErr> {
     Ok(key_holder::Entity::seen_since(db, now - GONE).await?.len())
 }
 
-/// How many running processes could not open what is sealed under this vault's own master key.
+/// Counts the running processes that could not open what is sealed under this vault's own master key.
 pub async fn count_without(db: &impl ConnectionTrait, vault: &Vault, now: DateTime<Utc>) -> Result<usize, DbErr> {
     let own = vault.fingerprint();
     let running = key_holder::Entity::seen_since(db, now - GONE).await?;

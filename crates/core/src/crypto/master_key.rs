@@ -10,11 +10,10 @@ use crate::clock::Clock;
 use crate::config::ConfigError;
 use crate::database::Db;
 
-/// The fact that tells a wrong master key.
+/// Name of the stored constant.
 const CHECK: &str = "master_key_check";
 
-/// Refuses a master key that is not the database's. Two processes at their first start keep whichever value came first, and
-/// both compare with that.
+/// Refuses a master key that is not the database's. Of two first starts one value is kept, and both compare with it.
 pub async fn check(db: &Db, vault: &Vault) -> anyhow::Result<()> {
     let row = instance::ActiveModel {
         name: Set(CHECK.into()),
@@ -35,36 +34,35 @@ pub async fn check(db: &Db, vault: &Vault) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many data keys this vault does not open: the values of their accounts would stay closed, and their leads be refused.
+/// Counts the data keys that this vault does not open: the values of their accounts would stay closed, and their leads be
+/// refused.
 pub async fn count_closed(db: &impl ConnectionTrait, vault: &Vault) -> Result<usize, DbErr> {
     let keys = account_key::Entity::for_operator().all(db).await?;
     Ok(keys.iter().filter(|key| !vault.opens(key)).count())
 }
 
-/// What to do about data keys that are not under the master key.
 pub fn closed_advice(count: usize) -> String {
     format!(
         "{count} data keys are not under LEADMESH_MASTER_KEY, though the others are: set LEADMESH_PREVIOUS_MASTER_KEY to the master key before and run `leadmesh keys rewrap`"
     )
 }
 
-/// What tells under which master key the data keys are. `rewrap` waits until the caller's transaction has ended, and the caller
-/// for `rewrap`, so that no key is made under the master key before.
+/// Reads under which master key the data keys are. Shares a lock that `rewrap` takes alone, so that no key is made under the
+/// previous master key.
 pub(super) async fn shared_check_value(db: &impl ConnectionTrait) -> Result<Option<String>, DbErr> {
-    let kept = instance::Entity::named(CHECK).lock_shared().one(db).await?;
-    Ok(kept.map(|fact| fact.value))
+    let stored = instance::Entity::named(CHECK).lock_shared().one(db).await?;
+    Ok(stored.map(|fact| fact.value))
 }
 
-/// Whether the database is under that master key; none before its first start.
+/// Whether the database is under this master key; none before its first start.
 pub async fn is_known(db: &impl ConnectionTrait, vault: &Vault) -> anyhow::Result<Option<bool>> {
-    let kept = instance::Entity::named(CHECK).one(db).await?;
-    Ok(kept.map(|fact| vault.is_check_value(&fact.value)))
+    let stored = instance::Entity::named(CHECK).one(db).await?;
+    Ok(stored.map(|fact| vault.is_check_value(&fact.value)))
 }
 
-/// Moves every data key from the master key before to this one, all in one transaction, and answers how many there are. Done
-/// again it changes nothing.
-///
-/// Refused while a process runs that does not open the new master key: its submissions would fail from then on.
+/// Moves every data key from the previous master key to this one, in one transaction; answers how many there are. Repeating it
+/// changes nothing. Refused while a process runs that does not open the new master key: its submissions would fail from then
+/// on.
 pub async fn rewrap(db: &Db, clock: &Clock, vault: &Vault, previous: &Vault) -> anyhow::Result<usize> {
     let tx = db.begin().await?;
     let under = (is_known(&tx, previous).await?, is_known(&tx, vault).await?);
@@ -83,7 +81,7 @@ pub async fn rewrap(db: &Db, clock: &Clock, vault: &Vault, previous: &Vault) -> 
         );
         return Err(ConfigError::Set(text).into());
     }
-    // First, for it waits for those who are making a key, and those who come later see the new value.
+    // First: it waits for concurrent makers of keys, and later ones see the new value.
     let fact = instance::ActiveModel {
         name: Unchanged(CHECK.into()),
         value: Set(vault.check_value()?),

@@ -1,6 +1,6 @@
-//! A pool of connections, and the way to it of one lane. A statement waits for a place in its pool, runs in a task of its own,
-//! and gives the place back at its end: who asked for it may go away at any moment, and neither the connection nor the count of
-//! what is in use is harmed by that.
+//! A pool of connections, and a workload's access to it. A statement waits for a permit of its pool, runs in a task of its own
+//! and returns the permit at its end. So a caller may be dropped at any moment, without harm to the connection or to the count
+//! of what is in use.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,139 +8,128 @@ use std::time::Duration;
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
-    SqliteTransactionMode, SqlxError, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinError;
 
-use super::abandoned::Abandoned;
-use super::held::{Held, HeldTimes};
-use super::members::{Members, Single, Used};
+use super::dropped_transactions::DroppedTransactions;
+use super::pool_connections::{PoolConnections, PooledConnection, SingleConnection};
+use super::pool_permit::{PoolPermit, interrupted};
 use super::transaction::{Ending, Transaction};
+use super::transaction_times::{TransactionTimer, TransactionTimes};
 use crate::error::{Outage, Shortage, outage};
 use crate::fair::{Share, WaitGuard};
 
-/// How long a statement waits for a place in its pool while others use all of it.
+/// How long a statement waits for a full pool.
 const TURN: Duration = Duration::from_secs(5);
 
-/// Connections of one kind.
 #[derive(Debug)]
 pub(super) struct Pool {
     name: &'static str,
-    members: Members,
+    connections: PoolConnections,
     backend: DbBackend,
-    abandoned: Abandoned,
+    dropped: DroppedTransactions,
     size: usize,
-    places: Arc<Semaphore>,
-    /// Of them, those that accounts may use together: one connection is kept for what every request needs first.
+    permits: Arc<Semaphore>,
+    /// Permits that accounts may use together: one connection is kept for what every request needs first.
     for_accounts: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
-/// What a pool is used for at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUse {
-    /// Which pool.
     pub pool: &'static str,
-    /// Connections that it may have.
     pub size: usize,
-    /// Statements and transactions that run.
     pub in_use: usize,
     /// Statements and transactions that wait for a connection.
     pub waiting: usize,
 }
 
-/// A place in a pool; free again when dropped.
-#[derive(Debug)]
-pub(super) struct Place {
-    _in_pool: OwnedSemaphorePermit,
-    _of_accounts: Option<OwnedSemaphorePermit>,
-    _of_account: Option<OwnedSemaphorePermit>,
-}
-
 impl Pool {
-    /// One whose connections notice what is abandoned.
     pub(super) fn new(name: &'static str, connections: DatabaseConnection, size: usize) -> Self {
         let backend = connections.get_database_backend();
-        Self::of((name, backend), Members::Shared(connections), size)
+        Self::of(name, backend, PoolConnections::Shared(connections), size)
     }
 
-    /// One of single connections, whose statements may take so long.
-    pub(super) fn of_singles(name: &'static str, singles: Vec<Single>, allowed: Duration) -> Self {
+    /// Connections of `SQLite`, whose statements may take `allowed`.
+    pub(super) fn of_singles(name: &'static str, singles: Vec<SingleConnection>, allowed: Duration) -> Self {
         let size = singles.len();
-        Self::of((name, DbBackend::Sqlite), Members::singles(singles, allowed), size)
+        Self::of(
+            name,
+            DbBackend::Sqlite,
+            PoolConnections::singles(singles, allowed),
+            size,
+        )
     }
 
-    /// The same, where its connections were told of it.
-    pub(super) fn noting(self, abandoned: Abandoned) -> Self {
-        Self { abandoned, ..self }
+    pub(super) fn noting(self, dropped: DroppedTransactions) -> Self {
+        Self { dropped, ..self }
     }
 
-    fn of((name, backend): (&'static str, DbBackend), members: Members, size: usize) -> Self {
+    fn of(name: &'static str, backend: DbBackend, connections: PoolConnections, size: usize) -> Self {
         Self {
             name,
-            members,
+            connections,
             backend,
-            abandoned: Abandoned::default(),
+            dropped: DroppedTransactions::default(),
             size,
-            places: Arc::new(Semaphore::new(size)),
+            permits: Arc::new(Semaphore::new(size)),
             for_accounts: Arc::new(Semaphore::new(size.saturating_sub(1).max(1))),
             waiting: AtomicUsize::new(0),
         }
     }
 
-    /// A connection, for whoever has a place.
-    fn member(&self) -> Result<Used, DbErr> {
-        self.members.use_one().ok_or_else(|| Shortage::Pool.into())
+    /// A connection, for a holder of a permit.
+    fn member(&self) -> Result<PooledConnection, DbErr> {
+        self.connections.use_one().ok_or_else(|| Shortage::Pool.into())
     }
 
     pub(super) fn now(&self) -> PoolUse {
         PoolUse {
             pool: self.name,
             size: self.size,
-            in_use: self.size.saturating_sub(self.places.available_permits()),
+            in_use: self.size.saturating_sub(self.permits.available_permits()),
             waiting: self.waiting.load(Ordering::Relaxed),
         }
     }
 
-    /// Of an account with a share, first a place of its own: whoever has it waits for the pool as others do, so that of many
-    /// callers of one account only so many stand in the way of others.
-    async fn place(&self, share: Option<&Share>) -> Result<Place, DbErr> {
+    /// An account with a share first waits for a permit of its own, then for the pool, so that many callers of one account do
+    /// not block others.
+    async fn permit(&self, share: Option<&Share>) -> Result<PoolPermit, DbErr> {
         let _waiting = WaitGuard::begin(&self.waiting, usize::MAX);
         let Some(share) = share else {
-            return Ok(Place {
-                _in_pool: turn(&self.places).await?,
+            return Ok(PoolPermit {
+                _in_pool: turn(&self.permits).await?,
                 _of_accounts: None,
                 _of_account: None,
             });
         };
         let of_account = share.acquire().await.map_err(|_used_up| Shortage::Share)?;
         let of_accounts = turn(&self.for_accounts).await?;
-        Ok(Place {
-            _in_pool: turn(&self.places).await?,
+        Ok(PoolPermit {
+            _in_pool: turn(&self.permits).await?,
             _of_accounts: Some(of_accounts),
             _of_account: Some(of_account),
         })
     }
 }
 
-async fn turn(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, DbErr> {
-    match tokio::time::timeout(TURN, places.clone().acquire_owned()).await {
-        Ok(Ok(place)) => Ok(place),
+async fn turn(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, DbErr> {
+    match tokio::time::timeout(TURN, permits.clone().acquire_owned()).await {
+        Ok(Ok(permit)) => Ok(permit),
         Ok(Err(_)) | Err(_) => Err(Shortage::Pool.into()),
     }
 }
 
-/// Whether a statement may be run again after the connection was lost under it.
+/// Whether a statement may be repeated after its connection was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeats {
-    /// It only reads.
     Yes,
     No,
 }
 
-/// The way of one lane to a pool.
+/// A workload's access to a pool.
 #[derive(Clone, Debug)]
 pub struct Connection {
     pool: Arc<Pool>,
@@ -153,15 +142,15 @@ impl Connection {
         Self { pool, share, repeats }
     }
 
-    /// Runs a statement in a task of its own. After the database was away, dead connections may lie in the pool, each of which
-    /// fails one statement: one that only reads goes on to the next.
+    /// Runs a statement in a task of its own. After an outage dead connections may lie in the pool, each of which fails one
+    /// statement: a read goes on to the next connection.
     async fn run<T, F, R>(&self, statement: F) -> Result<T, DbErr>
     where
         T: Send + 'static,
         F: Fn(DatabaseConnection) -> R + Send + Sync + 'static,
         R: Future<Output = Result<T, DbErr>> + Send,
     {
-        let place = self.pool.place(self.share.as_deref()).await?;
+        let permit = self.pool.permit(self.share.as_deref()).await?;
         let pool = self.pool.clone();
         let repeats = if self.repeats == Repeats::Yes {
             self.pool.size
@@ -169,38 +158,35 @@ impl Connection {
             0
         };
         let running = tokio::spawn(async move {
-            let _place = place;
-            // Given back before the place.
+            let _permit = permit;
+            // Given back before the permit.
             let used = pool.member()?;
             repeat_lost(repeats, || statement(used.connection.clone())).await
         });
-        running.await.unwrap_or_else(|error| broken(&error))
+        running.await.unwrap_or_else(|error| interrupted(&error))
     }
 
-    /// Begins a transaction that writes. On `SQLite` it takes the write lock at once: one that reads first and writes later would
-    /// fail with "database is locked" whenever another writer came between.
-    ///
-    /// It begins in a task of its own: a future that is dropped while `BEGIN` is on its way would give the pool a connection that
-    /// is in a transaction of which the pool knows nothing. Here the transaction has begun before anybody drops it, which rolls
-    /// it back.
+    /// Begins a transaction that writes. On `SQLite` it takes the write lock immediately: one that reads first and writes later
+    /// would fail with "database is locked" whenever another writer came between. It begins in a task of its own: a future
+    /// dropped during `BEGIN` would give the pool a connection in a transaction that the pool knows nothing of.
     pub(super) async fn begin(
         &self,
-        times: &HeldTimes,
-        hold: impl FnOnce(&HeldTimes) -> Held + Send + 'static,
+        times: &TransactionTimes,
+        start_timer: impl FnOnce(&TransactionTimes) -> TransactionTimer + Send + 'static,
     ) -> Result<Transaction, DbErr> {
-        let place = self.pool.place(self.share.as_deref()).await?;
+        let permit = self.pool.permit(self.share.as_deref()).await?;
         let (pool, times) = (self.pool.clone(), times.clone());
         let beginning = tokio::spawn(async move {
             let used = pool.member()?;
             let begun = repeat_lost(pool.size, || begin(&used.connection)).await?;
             let ending = Ending {
-                place,
-                held: hold(&times),
-                abandoned: pool.abandoned.clone(),
+                permit,
+                timer: start_timer(&times),
+                dropped: pool.dropped.clone(),
             };
             Ok(Transaction::new(begun, ending))
         });
-        beginning.await.unwrap_or_else(|error| broken(&error))
+        beginning.await.unwrap_or_else(|error| interrupted(&error))
     }
 }
 
@@ -212,7 +198,7 @@ async fn begin(connections: &DatabaseConnection) -> Result<DatabaseTransaction, 
     connections.begin_with_options(immediate).await
 }
 
-/// Tries again, at most so often, where the connection was lost.
+/// Repeats, at most `most` times, while the connection is lost.
 async fn repeat_lost<T, R>(most: usize, run: impl Fn() -> R) -> Result<T, DbErr>
 where
     R: Future<Output = Result<T, DbErr>>,
@@ -224,12 +210,6 @@ where
             done => return done,
         }
     }
-}
-
-/// A statement that panicked, or that the end of the process has stopped: it is not known whether it was done.
-pub(super) fn broken<T>(error: &JoinError) -> Result<T, DbErr> {
-    tracing::error!(%error, "a statement did not come to its end");
-    Err(DbErr::Query(RuntimeErr::SqlxError(SqlxError::WorkerCrashed.into())))
 }
 
 #[async_trait]

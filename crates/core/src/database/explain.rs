@@ -1,13 +1,13 @@
-//! Why a database cannot be connected to, in words that say what to set.
+//! Explains why a database cannot be reached, and what to set.
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
-/// What is wrong, and what to set. Repeats nothing of the address, which holds a password.
+/// Says what is wrong and what to set. Repeats nothing of the address, which holds a password.
 pub fn explain(error: &DbErr) -> String {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(cause)) => explain_cause(cause),
         DbErr::ConnectionAcquire(_) => no_answer(),
-        DbErr::Conn(_) => "DATABASE_URL is not the address of a database: percent-encode what is no letter or digit in its user and password, such as %40 for @ and %23 for #".to_owned(),
+        DbErr::Conn(_) => "DATABASE_URL is not the address of a database: percent-encode everything but letters and digits in its user and password, such as %40 for @ and %23 for #".to_owned(),
         other => other.to_string(),
     }
 }
@@ -23,7 +23,7 @@ fn explain_cause(cause: &SqlxError) -> String {
                 }
                 Some("57P03") => "the database is starting or stopping: try again in a moment",
                 Some("42501") => "give the user of DATABASE_URL the right to connect",
-                Some("14") => "set LEADMESH_DATA_DIR (or DATABASE_URL) to a place that this user can write",
+                Some("14") => "set LEADMESH_DATA_DIR (or DATABASE_URL) to a directory that this user can write",
                 _ => "set DATABASE_URL to a database that this user may use",
             };
             format!("the database answers: {}; {advice}", refusal.message())
@@ -36,7 +36,7 @@ fn explain_cause(cause: &SqlxError) -> String {
         ),
         SqlxError::PoolTimedOut => no_answer(),
         SqlxError::Configuration(_) => {
-            "DATABASE_URL cannot be read: percent-encode what is no letter or digit in its user and password, such as %40 for @ and %23 for #".to_owned()
+            "DATABASE_URL cannot be read: percent-encode everything but letters and digits in its user and password, such as %40 for @ and %23 for #".to_owned()
         }
         other => format!("{other}: set DATABASE_URL to a database that is running"),
     }

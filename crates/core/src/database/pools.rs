@@ -1,5 +1,5 @@
-//! The pools of a process. Each kind of work has connections of its own, so that none can take those of another: however many
-//! searches run, leads are stored, deliveries recorded and the worker's lease renewed.
+//! The pools of a process. Each workload has connections of its own: however many searches run, leads are stored, deliveries
+//! recorded and the worker's lease renewed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,35 +7,35 @@ use std::time::Duration;
 use sea_orm::sqlx::{AssertSqlSafe, Executor, PgConnection, SqliteConnection};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, SqlxError};
 
-use super::abandoned::Abandoned;
 use super::connection::{Pool, PoolUse};
-use super::held::HeldTimes;
-use super::members::{Limit, Single};
+use super::dropped_transactions::DroppedTransactions;
+use super::pool_connections::{Limit, SingleConnection};
 use super::sqlite_file;
+use super::transaction_times::TransactionTimes;
 use crate::fair::{FairShares, ShareLimits};
 
-/// How long a caller waits for a connection to `PostgreSQL` before it is told that the database is not reachable.
+/// How long a caller waits for a connection to `PostgreSQL` before the database counts as unreachable.
 const ACQUIRE: Duration = Duration::from_secs(2);
 /// The same for the one writer of `SQLite`, behind which all other writers queue.
 const WRITER_TURN: Duration = Duration::from_secs(5);
-/// A connection that was idle for so long is tried before it is used: it may have died meanwhile.
+/// A connection that was idle for this long is tested before use: it may have died.
 const TRIED_AFTER: Duration = Duration::from_secs(1);
 
-/// Statements of one account that may wait for a connection at the same time, and for how long.
+/// Statements of one account that may wait for a connection, and for how long.
 const WAITING: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long `PostgreSQL` lets a session stay idle within a transaction, which holds its locks, before it ends the session.
+/// How long `PostgreSQL` lets a session stay idle in a transaction, which holds locks, before it ends the session.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(30);
-/// How long a whole transaction may take (`PostgreSQL` 17 and newer); longer than a detached write has.
+/// Limit of a whole transaction (`PostgreSQL` 17 and newer); longer than that of a detached write.
 const TRANSACTION: Duration = Duration::from_secs(90);
-/// How often `PostgreSQL` 14 and newer looks whether the client of a running statement is still there.
+/// How often `PostgreSQL` 14 and newer checks whether the client of a running statement is still there.
 const CLIENT_CHECK: Duration = Duration::from_secs(5);
 
-/// Steps of its machine after which `SQLite` asks whether a statement may go on: well under a millisecond.
+/// Steps of the virtual machine after which `SQLite` asks whether a statement may go on: well under a millisecond.
 const STEPS: i32 = 10_000;
 
-/// Connections of each kind.
+/// Connections by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
     lease: u32,
@@ -46,7 +46,7 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// Of so many in all; each kind has one at least.
+    /// Divides `all`; each kind has at least one.
     pub(super) fn of(all: u32) -> Self {
         let lease = 1;
         let worker = (all / 4).max(1);
@@ -62,7 +62,7 @@ impl Sizes {
     }
 }
 
-/// What `PostgreSQL` allows the sessions of a pool.
+/// Time limits of `PostgreSQL` sessions.
 #[derive(Clone, Copy, Debug)]
 struct SessionLimits {
     statement: Duration,
@@ -81,10 +81,10 @@ const READING: SessionLimits = seconds(30, 10);
 const WRITING: SessionLimits = seconds(60, 10);
 const STORING: SessionLimits = seconds(30, 10);
 const WORKING: SessionLimits = seconds(60, 10);
-/// The lease runs out after six seconds: what takes longer is of no use.
+/// The lease runs out after six seconds: a slower renewal is of no use.
 const LEASING: SessionLimits = seconds(4, 4);
 
-/// The pools that one kind of work reads from and writes to.
+/// The pools that one workload reads from and writes to.
 #[derive(Clone, Debug)]
 pub(super) struct Kind {
     pub(super) read: Arc<Pool>,
@@ -101,43 +101,43 @@ impl Kind {
     }
 }
 
-/// All pools of a process.
 #[derive(Debug)]
 pub(super) struct Pools {
-    /// For requests, and whatever has no connections of its own.
+    /// For requests, and work without connections of its own.
     pub(super) requests: Kind,
     pub(super) intake: Kind,
     pub(super) worker: Kind,
     pub(super) lease: Kind,
-    /// For changes of the schema, which take as long as they take.
+    /// For schema changes, without a time limit.
     pub(super) upkeep: DatabaseConnection,
     pub(super) reading: FairShares,
     pub(super) writing: FairShares,
-    pub(super) held: HeldTimes,
+    pub(super) held: TransactionTimes,
 }
 
 impl Pools {
     pub(super) async fn postgres(url: &str, all: u32) -> Result<Self, DbErr> {
         let sizes = Sizes::of(all);
-        // The first one connects at once, which tells whether the address is right; the others when they are first used.
-        let readers = postgres_pool("readers", (url, sizes.readers), READING, false).await?;
-        let writers = postgres_pool("writers", (url, sizes.writers), WRITING, true).await?;
+        // The first pool connects now, to find a wrong address; the others connect when first used.
+        let readers = postgres_pool("readers", url, sizes.readers, READING, false).await?;
+        let writers = postgres_pool("writers", url, sizes.writers, WRITING, true).await?;
         Ok(Self {
             reading: shares(sizes.readers),
             writing: shares(sizes.writers),
-            held: HeldTimes::default(),
+            held: TransactionTimes::default(),
             requests: Kind {
                 read: Arc::new(readers),
                 write: Arc::new(writers),
             },
-            intake: Kind::of(postgres_pool("intake", (url, sizes.intake), STORING, true).await?),
-            worker: Kind::of(postgres_pool("worker", (url, sizes.worker), WORKING, true).await?),
-            lease: Kind::of(postgres_pool("lease", (url, sizes.lease), LEASING, true).await?),
+            intake: Kind::of(postgres_pool("intake", url, sizes.intake, STORING, true).await?),
+            worker: Kind::of(postgres_pool("worker", url, sizes.worker, WORKING, true).await?),
+            lease: Kind::of(postgres_pool("lease", url, sizes.lease, LEASING, true).await?),
             upkeep: connected(1, postgres(url, None, true)).await?,
         })
     }
 
-    /// With one writer connection writers queue fairly in this process instead of polling the file's lock. Readers are apart.
+    /// With one writer connection writers queue fairly in this process instead of polling the file's lock. Readers have their
+    /// own.
     pub(super) async fn sqlite(url: &str, all: u32) -> Result<Self, DbErr> {
         private_file(url)?;
         let sizes = Sizes::of(all);
@@ -150,18 +150,18 @@ impl Pools {
             for _ in 0..size {
                 let limit = Limit::default();
                 let connection = connected(1, interruptible(url, &limit)).await?;
-                singles.push(Single { connection, limit });
+                singles.push(SingleConnection { connection, limit });
             }
             let read = Arc::new(Pool::of_singles(name, singles, limits.statement));
             let write = write.clone();
             Ok::<_, DbErr>(Kind { read, write })
         };
-        // There is one writer for all, so its places are the readers'.
+        // All workloads share one writer, so its shares are the readers'.
         let readers = sizes.readers + sizes.writers;
         Ok(Self {
             reading: shares(readers),
             writing: shares(1),
-            held: HeldTimes::default(),
+            held: TransactionTimes::default(),
             requests: kind("readers", readers, READING).await?,
             intake: kind("intake", sizes.intake, STORING).await?,
             worker: kind("worker", sizes.worker, WORKING).await?,
@@ -170,7 +170,7 @@ impl Pools {
         })
     }
 
-    /// What all pools are used for at the moment, each once.
+    /// The use of each pool.
     pub(super) fn now(&self) -> Vec<PoolUse> {
         let kinds = [&self.requests, &self.intake, &self.worker, &self.lease];
         let mut uses: Vec<PoolUse> = Vec::new();
@@ -195,14 +195,15 @@ fn shares(size: u32) -> FairShares {
 
 async fn postgres_pool(
     name: &'static str,
-    (url, size): (&str, u32),
+    url: &str,
+    size: u32,
     limits: SessionLimits,
     lazy: bool,
 ) -> Result<Pool, DbErr> {
-    let abandoned = Abandoned::default();
-    let options = postgres(url, Some((limits, abandoned.clone())), lazy);
+    let dropped = DroppedTransactions::default();
+    let options = postgres(url, Some((limits, dropped.clone())), lazy);
     let pool = Pool::new(name, connected(size, options).await?, to_usize(size));
-    Ok(pool.noting(abandoned))
+    Ok(pool.noting(dropped))
 }
 
 async fn connected(size: u32, mut options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
@@ -224,24 +225,23 @@ fn options(url: &str, patience: Duration) -> ConnectOptions {
     options
 }
 
-fn postgres(url: &str, watched: Option<(SessionLimits, Abandoned)>, lazy: bool) -> ConnectOptions {
+fn postgres(url: &str, watched: Option<(SessionLimits, DroppedTransactions)>, lazy: bool) -> ConnectOptions {
     let mut options = options(url, ACQUIRE);
     options.connect_lazy(lazy).test_before_acquire_if_idle_for(TRIED_AFTER);
-    if let Some((limits, abandoned)) = watched {
+    if let Some((limits, dropped)) = watched {
         options.map_sqlx_postgres_pool_opts(move |pool| {
-            let abandoned = abandoned.clone();
+            let dropped = dropped.clone();
             pool.after_connect(move |connection, _| Box::pin(limit(connection, limits)))
                 .after_release(move |connection, _| {
-                    let abandoned = abandoned.clone();
-                    Box::pin(async move { abandoned.judge(connection).await })
+                    let dropped = dropped.clone();
+                    Box::pin(async move { dropped.judge(connection).await })
                 })
         });
     }
     options
 }
 
-/// Says in the session what it may take. Not in the address, where a pooler between here and the database refuses what it does not
-/// know.
+/// Sets the limits in the session. In the address a pooler between here and the database would refuse what it does not know.
 async fn limit(connection: &mut PgConnection, limits: SessionLimits) -> Result<(), SqlxError> {
     let mut settings = vec![
         ("statement_timeout", limits.statement),
@@ -252,19 +252,19 @@ async fn limit(connection: &mut PgConnection, limits: SessionLimits) -> Result<(
     if version >= 170_000 {
         settings.push(("transaction_timeout", TRANSACTION));
     }
-    let sql: String = settings.into_iter().map(set).collect();
+    let sql: String = settings.into_iter().map(|(name, limit)| set(name, limit)).collect();
     connection.execute(AssertSqlSafe(sql)).await?;
     if version >= 140_000 {
-        // Refused on systems that cannot tell; then a statement whose client has gone runs to its own limit.
-        let sql = set(("client_connection_check_interval", CLIENT_CHECK));
+        // Refused on systems without support; a statement of a vanished client then runs to its own limit.
+        let sql = set("client_connection_check_interval", CLIENT_CHECK);
         if let Err(error) = connection.execute(AssertSqlSafe(sql)).await {
-            tracing::debug!(%error, "the database cannot look whether clients are still there");
+            tracing::debug!(%error, "the database cannot check whether clients are still connected");
         }
     }
     Ok(())
 }
 
-fn set((name, value): (&str, Duration)) -> String {
+fn set(name: &str, value: Duration) -> String {
     format!("SET {name} = '{}s';", value.as_secs())
 }
 
@@ -274,15 +274,15 @@ fn sqlite(url: &str) -> ConnectOptions {
         sqlite
             .busy_timeout(WRITER_TURN)
             .foreign_keys(true)
-            // A receipt is a promise that a power failure must not break either.
+            // A lead with a receipt must survive a power failure.
             .pragma("synchronous", "FULL")
             .pragma("temp_store", "MEMORY")
     });
     options
 }
 
-/// A reader that asks now and then whether it may go on. The writer does not: a statement that is interrupted undoes its transaction
-/// behind the back of whoever counts transactions. What it runs is bounded in rows instead.
+/// A reader that can be interrupted. The writer cannot: an interrupted statement would undo its transaction without the library
+/// noticing. What it runs is bounded in rows instead.
 fn interruptible(url: &str, limit: &Limit) -> ConnectOptions {
     let (mut options, limit) = (sqlite(url), limit.clone());
     options.connect_lazy(true).map_sqlx_sqlite_pool_opts(move |pool| {
@@ -301,7 +301,7 @@ async fn ask(connection: &mut SqliteConnection, limit: Limit) -> Result<(), Sqlx
     Ok(())
 }
 
-/// Makes the file for its owner alone, as the keys beside it; what `SQLite` puts next to it gets the same permissions.
+/// Makes the file for its owner alone, as the keys beside it; `SQLite` gives the files next to it the same permissions.
 fn private_file(url: &str) -> Result<(), DbErr> {
     use std::os::unix::fs::OpenOptionsExt;
     let Some(path) = sqlite_file(url) else {
@@ -314,7 +314,7 @@ fn private_file(url: &str) -> Result<(), DbErr> {
         .open(path);
     match made {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(DbErr::Custom(format!("cannot make {path}: {error}")))
+            Err(DbErr::Custom(format!("cannot create {path}: {error}")))
         }
         _ => Ok(()),
     }
@@ -337,7 +337,7 @@ mod tests {
         let connection = connected(1, interruptible(&url, &limit)).await.unwrap();
         let pool = Pool::of_singles(
             "readers",
-            vec![Single { connection, limit }],
+            vec![SingleConnection { connection, limit }],
             Duration::from_millis(100),
         );
         let readers = Connection::new(Arc::new(pool), None, Repeats::Yes);

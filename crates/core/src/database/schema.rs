@@ -1,4 +1,4 @@
-//! Bringing the schema up to date: one process at a time, however many start at once.
+//! Migrates the schema, one process at a time.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use sea_orm::{
 };
 use tokio::time::sleep;
 
-/// The advisory lock that a migrating session holds: any number, so long as nobody else takes it.
+/// Any number that is used for no other advisory lock.
 const LOCK: i64 = 0x6c65_6164_6d65_7368;
-/// Between looks whether another process is done.
+/// Between checks whether another process is done.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
-/// Tries to lock a table that is in use. Each waits 2 seconds, for all who come later wait behind it.
+/// Attempts to lock a table that is in use. Each waits 2 seconds, because later statements queue behind it.
 const TRIES: u32 = 60;
-/// How long a process waits for the one that migrates the same `SQLite` file.
+/// How long a process waits for another that migrates the same `SQLite` file.
 const SQLITE_PATIENCE: &str = "PRAGMA busy_timeout = 600000";
 
-/// Makes the changes that the schema lacks, and answers how many that were. Whoever comes second waits for the first, and finds
-/// nothing left to do.
+/// Applies the missing migrations, and answers how many there were. A second process waits for the first, and finds nothing
+/// left to do.
 pub(super) async fn bring_up_to_date(db: &DatabaseConnection) -> Result<usize, DbErr> {
     if db.get_database_backend() == DatabaseBackend::Postgres {
         on_postgres(db).await
@@ -29,7 +29,7 @@ pub(super) async fn bring_up_to_date(db: &DatabaseConnection) -> Result<usize, D
     }
 }
 
-/// Changes that the schema still lacks. Makes no table, so that any number of processes may look at the same time.
+/// Counts missing migrations. Makes no table, so that any number of processes may ask.
 pub(super) async fn lacking(db: &DatabaseConnection) -> Result<usize, DbErr> {
     Ok(Migrator::get_pending_migrations_read_only(db).await?.len())
 }
@@ -84,7 +84,7 @@ async fn try_lock(session: &DatabaseConnection) -> Result<bool, DbErr> {
     row.map_or(Ok(false), |row| row.try_get("", "taken"))
 }
 
-/// Whether somebody held too long what a change needs, or it was given up because each waited for the other (`deadlock_detected`).
+/// Whether another session held too long what a migration needs, or both waited for each other (`deadlock_detected`).
 fn is_in_the_way(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
         return false;
@@ -95,7 +95,7 @@ fn is_in_the_way(error: &DbErr) -> bool {
     code.is_some_and(|code| matches!(&*code, "55P03" | "40P01"))
 }
 
-/// In one transaction, which holds the file's only write lock: a process that is killed leaves nothing half done.
+/// In one transaction, which holds the file's only write lock: a killed process leaves nothing half done.
 async fn on_sqlite(db: &DatabaseConnection) -> Result<usize, DbErr> {
     let immediate = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

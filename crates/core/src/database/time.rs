@@ -1,4 +1,4 @@
-//! The database's clock, by which all processes that share the database go; see [`Clock`].
+//! The database's clock, which all processes that share the database use; see [`Clock`].
 
 use std::time::{Duration, Instant};
 
@@ -7,17 +7,17 @@ use sea_orm::{ConnectionTrait, DbErr, Statement};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Db, Lane};
+use super::{Db, Workload};
 use crate::clock::{Clock, Sample};
 
-/// Between looks at the database's clock: a clock of its that is set, or a machine that was asleep, is noticed within this.
+/// Bounds how late a change of the database's clock, or a machine that slept, is noticed.
 const EVERY: Duration = Duration::from_secs(1);
-/// Looks at the start: the quickest answer says most.
+/// Samples at the start: the quickest answer proves most.
 const AT_START: usize = 4;
-/// A machine's clock may be off by so much before that is told.
+/// Offsets up to this are not reported.
 pub const TOLERANCE: TimeDelta = TimeDelta::seconds(2);
 
-/// Makes the clock follow the database's from the start. `SQLite` has none of its own, and a clock that stands is left standing.
+/// Makes the clock follow the database's from the start. `SQLite` has no clock of its own, and a standing clock stays as it is.
 pub async fn begin(db: &Db, clock: &Clock) -> Result<(), DbErr> {
     for _ in 0..AT_START {
         compare(db, clock).await?;
@@ -25,20 +25,20 @@ pub async fn begin(db: &Db, clock: &Clock) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Compares the clocks until stopped, and tells when the machine's own has become wrong or right.
+/// Compares the clocks until stopped, and logs when the machine's clock becomes wrong or right.
 pub async fn keep(db: Db, clock: Clock, stop: CancellationToken) {
     if !db.is_postgres() || !clock.runs() {
         return;
     }
-    // Behind nobody's requests, so that the answer is quick and says much.
-    let db = db.by_lane(Lane::Lease);
+    // On a connection of its own: a wait for the pool would make the measurement inexact.
+    let db = db.for_workload(Workload::Lease);
     let mut look = interval(EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut wrong = false;
     while stop.run_until_cancelled(look.tick()).await.is_some() {
         if let Err(error) = compare(&db, &clock).await {
-            // Until it can be asked again the time goes on by the monotonic clock, which loses less than a second in an hour.
-            tracing::debug!(%error, "cannot look at the database's clock; the next look will");
+            // Until the next measurement the monotonic clock serves, which drifts less than a second in an hour.
+            tracing::debug!(%error, "cannot read the database's clock; trying again at the next measurement");
             continue;
         }
         match (wrong, offset(&clock)) {
@@ -50,7 +50,7 @@ pub async fn keep(db: Db, clock: Clock, stop: CancellationToken) {
     }
 }
 
-/// By how much the machine's clock differs from the database's, in words; none while that is within [`TOLERANCE`].
+/// Describes the offset of the machine's clock from the database's; none within [`TOLERANCE`].
 pub fn offset(clock: &Clock) -> Option<String> {
     let ahead = clock.ahead();
     let side = if ahead > TimeDelta::zero() {
@@ -71,7 +71,7 @@ async fn compare(db: &Db, clock: &Clock) -> Result<(), DbErr> {
     if !db.is_postgres() || !clock.runs() {
         return Ok(());
     }
-    // Not now(), which is when the transaction began.
+    // Not now(), which is the begin of the transaction.
     let look = Statement::from_string(db.read().get_database_backend(), "SELECT clock_timestamp() AS showed");
     let asked = Instant::now();
     let row = db.read().query_one_raw(look).await?;

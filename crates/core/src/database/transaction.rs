@@ -1,72 +1,71 @@
-//! A transaction that writes, with the place in its pool that it takes.
+//! A transaction that writes, with the permit of its pool.
 
 use std::ops::Deref;
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
-use super::abandoned::Abandoned;
-use super::connection::{Place, broken};
-use super::held::Held;
+use super::dropped_transactions::DroppedTransactions;
+use super::pool_permit::{PoolPermit, interrupted};
+use super::transaction_times::TransactionTimer;
 
-/// A transaction. Dropped before its commit, it is rolled back.
+/// Dropped before its commit, it is rolled back.
 #[derive(Debug)]
 pub struct Transaction {
-    // Dropped in this order: the pool knows what comes before the connection is on its way back, and the place is free then.
+    // Dropped in this order: the pool knows what comes before the connection is on its way back, and the permit is free then.
     unfinished: Unfinished,
     inner: DatabaseTransaction,
-    place: Place,
-    held: Held,
+    permit: PoolPermit,
+    timer: TransactionTimer,
 }
 
-/// What hears of the end of a transaction.
+/// What is released and notified at the end of a transaction.
 #[derive(Debug)]
 pub(super) struct Ending {
-    pub(super) place: Place,
-    pub(super) held: Held,
-    pub(super) abandoned: Abandoned,
+    pub(super) permit: PoolPermit,
+    pub(super) timer: TransactionTimer,
+    pub(super) dropped: DroppedTransactions,
 }
 
-/// Notes a transaction that ends otherwise than by its own word: a statement of its may still run.
+/// Notes a transaction that is dropped: a statement of it may still run.
 #[derive(Debug)]
-struct Unfinished(Option<Abandoned>);
+struct Unfinished(Option<DroppedTransactions>);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let Some(abandoned) = &self.0 {
-            abandoned.note();
+        if let Some(dropped) = &self.0 {
+            dropped.note();
         }
     }
 }
 
 impl Transaction {
     pub(super) fn new(inner: DatabaseTransaction, ending: Ending) -> Self {
-        let Ending { place, held, abandoned } = ending;
+        let Ending { permit, timer, dropped } = ending;
         Self {
-            unfinished: Unfinished(Some(abandoned)),
+            unfinished: Unfinished(Some(dropped)),
             inner,
-            place,
-            held,
+            permit,
+            timer,
         }
     }
 
-    /// Commits. A commit that has begun goes on to its end, also where nobody waits for it any more.
+    /// A commit that has begun ends, also when its caller is gone.
     pub async fn commit(self) -> Result<(), DbErr> {
         let Self {
             mut unfinished,
             inner,
-            place,
-            held,
+            permit,
+            timer,
         } = self;
         unfinished.0 = None;
         let committing = tokio::spawn(async move {
-            let _until_its_end = (place, held);
+            let _until_its_end = (permit, timer);
             inner.commit().await
         });
-        committing.await.unwrap_or_else(|error| broken(&error))
+        committing.await.unwrap_or_else(|error| interrupted(&error))
     }
 
-    /// Undoes everything.
     pub async fn rollback(self) -> Result<(), DbErr> {
         self.inner.rollback().await
     }

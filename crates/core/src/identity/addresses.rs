@@ -1,8 +1,8 @@
-//! Whose an email address is.
+//! Who holds an email address.
 //!
-//! Anybody may claim an address; it counts only for the one person who has proven it by a link that was mailed there. Only such an
-//! address receives invitations to connect, and goes first at log-in and when a new password is asked for. Where the operator
-//! asks for no proof, the first person who claims an address holds it, until somebody proves it.
+//! Anybody may claim an address; only the person who proves it through a mailed link holds it. A held address receives invitations
+//! to connect, and comes first at log-in and password reset. Where the operator requires no proof, the first person who claims an
+//! address holds it until another proves it.
 
 use entity::ids::AccountId;
 use entity::proof::AddressProof;
@@ -11,30 +11,28 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, DbErr, QueryOrder, QuerySel
 
 use super::accounts;
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
-use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::audit::{self, Actor, Entry};
+use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 
 const TAKEN: &str =
     "this address is proven by another user of this server: sign in as that one, or choose another address";
 
-/// What became of a proof.
+/// The outcome of a proof.
 #[derive(Clone, Debug)]
 pub enum Proof {
-    /// The address counts for this person now, or did before.
+    /// The address counts for this user, now or since before.
     Proven(user::Model),
-    /// Somebody else has proven it before; nothing was changed.
+    /// Another user has proven it before; nothing was changed.
     HeldByAnother(user::Model),
 }
 
 impl Proof {
-    /// The person, however it went.
     pub fn user(self) -> user::Model {
         match self {
             Self::Proven(user) | Self::HeldByAnother(user) => user,
         }
     }
 
-    /// The person, if the address counts for them.
     pub fn require(self, path: &str) -> Result<user::Model> {
         match self {
             Self::Proven(user) => Ok(user),
@@ -44,11 +42,11 @@ impl Proof {
 }
 
 fn taken(path: &str) -> Error {
-    Error::broken(UserErrorCode::Taken, path, TAKEN)
+    Error::user(UserErrorCode::Taken, path, TAKEN)
 }
 
-/// Makes the address of a person proven: they have used a link that was mailed to it. The person's account is locked already, and
-/// with it come all who claim the address, in one order, so that of two proofs at once the second sees the first.
+/// Makes a user's address proven after the use of a mailed link. The user's account is locked already; all who claim the
+/// address are locked here in one order, so that of two concurrent proofs the second sees the first.
 pub async fn prove(tx: &DatabaseTransaction, app: &App, person: &user::Model) -> Result<Proof> {
     let claims = lock_claims(tx, &person.email).await?;
     let Some(mine) = claims.iter().find(|claim| claim.id == person.id).cloned() else {
@@ -66,13 +64,16 @@ pub async fn prove(tx: &DatabaseTransaction, app: &App, person: &user::Model) ->
     let mut row: user::ActiveModel = mine.into();
     row.holds_email = Set(true);
     row.email_verified_at = Set(Some(app.clock.now()));
-    // Somebody may have signed up by a mailed invitation at this moment: the index decides.
-    let proven = row.update(tx).await.or_broken(UserErrorCode::Taken, "input", TAKEN)?;
+    // A concurrent sign-up through a mailed invitation may hold the address: the unique index decides.
+    let proven = row
+        .update(tx)
+        .await
+        .on_unique_violation(UserErrorCode::Taken, "input", TAKEN)?;
     prove_contact(tx, app, proven.account_id, &proven.email).await?;
     Ok(Proof::Proven(proven))
 }
 
-/// Lets somebody hold an address without proof, if nobody holds it.
+/// Where no proof is required, lets a user hold an address that nobody holds.
 pub(super) async fn assume(tx: &DatabaseTransaction, person: user::Model) -> Result<user::Model> {
     let claims = lock_claims(tx, &person.email).await?;
     if claims.iter().any(|claim| claim.holds_email) {
@@ -80,11 +81,13 @@ pub(super) async fn assume(tx: &DatabaseTransaction, person: user::Model) -> Res
     }
     let mut row: user::ActiveModel = person.into();
     row.holds_email = Set(true);
-    row.update(tx).await.or_broken(UserErrorCode::Taken, "input", TAKEN)
+    row.update(tx)
+        .await
+        .on_unique_violation(UserErrorCode::Taken, "input", TAKEN)
 }
 
-/// Makes room for somebody new who brings the proof along. Refused when the address is proven already: the one who holds it
-/// reads this answer, so it tells no stranger.
+/// Frees an address for a new user who brings a proof along. The refusal of a proven address reveals nothing: its owner reads
+/// the answer.
 pub async fn make_room(tx: &DatabaseTransaction, app: &App, email: &str, path: &str) -> Result<()> {
     let claims = lock_claims(tx, email).await?;
     if is_proven_by_another(&claims, None) {
@@ -113,8 +116,8 @@ pub async fn prove_contact(tx: &DatabaseTransaction, app: &App, account: Account
     Ok(true)
 }
 
-/// Brings what is kept in line with the operator's setting: where proof is required, addresses that were taken without it are
-/// free for others; where it is not, the first who claims an address holds it.
+/// Applies the operator's setting to stored addresses: where proof is required, unproven ones become free; where it is not, the
+/// first who claims an address holds it.
 pub(super) async fn apply_setting(tx: &DatabaseTransaction, proof: AddressProof) -> std::result::Result<(), DbErr> {
     let required = proof == AddressProof::Required;
     let people = if required {
@@ -135,13 +138,13 @@ pub(super) async fn apply_setting(tx: &DatabaseTransaction, proof: AddressProof)
     Ok(())
 }
 
-/// Everybody who claims an address, not to be changed by others until the end of the transaction.
+/// Locks all users who claim an address.
 pub(super) async fn lock_claims(tx: &DatabaseTransaction, email: &str) -> Result<Vec<user::Model>> {
     let claims = user::Entity::claiming(email).order_by_asc(user::Column::Id);
     Ok(claims.lock_exclusive().all(tx).await?)
 }
 
-/// Locks what the use of a mailed link may change, always in this order: the account of a person, then all who claim its address.
+/// Locks what the use of a mailed link may change, always in this order: the user's account, then all who claim the address.
 pub(super) async fn lock(tx: &DatabaseTransaction, person: &user::Model) -> Result<()> {
     accounts::lock(tx, person.account_id).await?;
     lock_claims(tx, &person.email).await?;
@@ -154,7 +157,7 @@ fn is_proven_by_another(claims: &[user::Model], mine: Option<&user::Model>) -> b
     others.any(|claim| claim.holds(AddressProof::Required))
 }
 
-/// Takes an address from somebody who holds it without proof. They stay signed in and keep their account.
+/// Takes an address from a user who holds it without proof. The user stays signed in and keeps the account.
 async fn displace(tx: &DatabaseTransaction, app: &App, other: &user::Model) -> Result<()> {
     if !other.holds_email {
         return Ok(());
@@ -162,12 +165,6 @@ async fn displace(tx: &DatabaseTransaction, app: &App, other: &user::Model) -> R
     let mut row: user::ActiveModel = other.clone().into();
     row.holds_email = Set(false);
     let other = row.update(tx).await?;
-    let entry = Entry {
-        action: "user.address_lost",
-        subject_type: "User",
-        subject_id: other.id.to_string(),
-        label: Some(&other.name),
-        changes: None,
-    };
-    audit::record(tx, &app.clock, other.account_id, &Who::system(), entry).await
+    let entry = Entry::new("user.address_lost", "User", other.id, &other.name);
+    audit::record(tx, &app.clock, other.account_id, &Actor::system(), entry).await
 }

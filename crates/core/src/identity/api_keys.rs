@@ -1,34 +1,31 @@
-//! Keys for programs.
+//! API keys.
 
 use async_graphql::InputObject;
 use chrono::{DateTime, SubsecRound, Utc};
 use entity::api_key::{self, ApiKeyScope, Scopes};
 use entity::ids::ApiKeyId;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::json;
 
 use super::caller::Caller;
+use super::change::Change;
 use super::policy::Action;
-use super::{accounts, texts, tokens};
+use super::{texts, tokens};
 use crate::app::App;
-use crate::audit::{self, Entry};
+use crate::audit::Entry;
 use crate::error::{Error, Result, UserErrorCode};
 
-/// Keys of one account that may be used at once.
 pub const MOST: u64 = 50;
 /// Characters of the secret that stay visible.
 const HINT: usize = 4;
 
-/// The keys of the caller's account in the order in which they were made, ended ones included.
+/// Revoked and expired keys included.
 pub async fn list(app: &App, caller: &Caller) -> Result<Vec<api_key::Model>> {
     let account = caller.require(Action::ReadAccount)?;
     let keys = api_key::Entity::in_account(account).order_by_asc(api_key::Column::Id);
     Ok(keys.all(app.db.read()).await?)
 }
 
-/// One key of the caller's account, if there is such a one; it may have ended.
 pub async fn find(app: &App, caller: &Caller, id: ApiKeyId) -> Result<Option<api_key::Model>> {
     let account = caller.require(Action::ReadAccount)?;
     let mine = api_key::Entity::in_account(account).filter(api_key::Column::Id.eq(id));
@@ -55,11 +52,10 @@ pub async fn create(app: &App, caller: &Caller, input: CreateApiKey) -> Result<(
     let scopes = distinct(input.scopes)?;
     let end = input.expires_at.map(|end| end.trunc_subsecs(6));
     check_end(end, now)?;
-    let tx = app.db.begin().await?;
-    accounts::lock(&tx, account).await?;
-    if api_key::Entity::live_in_account(account, now).count(&tx).await? >= MOST {
+    let change = Change::begin(app, caller, account).await?;
+    if api_key::Entity::live_in_account(account, now).count(&change.tx).await? >= MOST {
         let message = format!("an account has at most {MOST} keys: revoke one that is not used");
-        return Err(Error::broken(UserErrorCode::LimitReached, "input", message));
+        return Err(Error::user(UserErrorCode::LimitReached, "input", message));
     }
     let secret = tokens::random(tokens::API_KEY);
     let row = api_key::ActiveModel {
@@ -74,28 +70,26 @@ pub async fn create(app: &App, caller: &Caller, input: CreateApiKey) -> Result<(
         expires_at: Set(end),
         revoked_at: Set(None),
     };
-    let key = row.insert(&tx).await?;
-    record(&tx, app, caller, &key, "api_key.created").await?;
-    tx.commit().await?;
+    let key = row.insert(&change.tx).await?;
+    change.record(entry("api_key.created", &key)).await?;
+    change.commit_uncompiled().await?;
     Ok((key, secret))
 }
 
-/// Ends a key at once, on every node. Ending it again changes nothing.
+/// Revokes a key on every node immediately. Revoking it again changes nothing.
 pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId) -> Result<api_key::Model> {
     let account = caller.require(Action::ManagePeople)?;
-    let tx = app.db.begin().await?;
+    let change = Change::begin(app, caller, account).await?;
     let mine = api_key::Entity::in_account(account).filter(api_key::Column::Id.eq(id));
-    let found = mine.lock_exclusive().one(&tx).await?;
-    let key = found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "id", "no such API key"))?;
+    let found = mine.lock_exclusive().one(&change.tx).await?;
+    let key = found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "id", "no such API key"))?;
     if key.revoked_at.is_some() {
         return Ok(key);
     }
     let mut row: api_key::ActiveModel = key.into();
     row.revoked_at = Set(Some(app.clock.now()));
-    let key = row.update(&tx).await?;
-    accounts::touch_config(&tx, account).await?;
-    record(&tx, app, caller, &key, "api_key.revoked").await?;
-    tx.commit().await?;
+    let key = row.update(&change.tx).await?;
+    change.commit_with(entry("api_key.revoked", &key)).await?;
     app.hub.rights_changed(account);
     Ok(key)
 }
@@ -109,7 +103,7 @@ fn distinct(scopes: Vec<ApiKeyScope>) -> Result<Vec<ApiKeyScope>> {
     }
     if distinct.is_empty() {
         let message = "choose at least one scope: without one the key could do nothing";
-        return Err(Error::broken(UserErrorCode::Required, "input.scopes", message));
+        return Err(Error::user(UserErrorCode::Required, "input.scopes", message));
     }
     Ok(distinct)
 }
@@ -119,7 +113,7 @@ fn check_end(end: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<()> {
         return Ok(());
     }
     let message = "this time has passed: choose a later one, or none";
-    Err(Error::broken(UserErrorCode::Invalid, "input.expiresAt", message))
+    Err(Error::user(UserErrorCode::Invalid, "input.expiresAt", message))
 }
 
 fn hint(secret: &str) -> String {
@@ -127,21 +121,9 @@ fn hint(secret: &str) -> String {
     secret.chars().skip(hidden).collect()
 }
 
-async fn record(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    key: &api_key::Model,
-    action: &'static str,
-) -> Result<()> {
-    let entry = Entry {
-        action,
-        subject_type: "ApiKey",
-        subject_id: key.id.to_string(),
-        label: Some(&key.name),
-        changes: Some(json!({"scopes": key.scopes, "expiresAt": key.expires_at})),
-    };
-    audit::record(tx, &app.clock, key.account_id, &caller.who(), entry).await
+fn entry<'a>(action: &'static str, key: &'a api_key::Model) -> Entry<'a> {
+    let changes = json!({"scopes": key.scopes, "expiresAt": key.expires_at});
+    Entry::new(action, "ApiKey", key.id, &key.name).with(changes)
 }
 
 #[cfg(test)]

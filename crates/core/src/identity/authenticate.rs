@@ -1,8 +1,8 @@
-//! Credentials to callers. Everything is looked up at each request: an ended session, a revoked key or a changed role holds
-//! from the next one on.
+//! From credentials to callers. Every request reads them anew, so an ended session, a revoked key or a changed role holds from
+//! the next request on.
 //!
-//! Submitting leads is the one exception, as it has to be fast: it may take a caller from the last minute's memory
-//! ([`cached`]), because it looks again ([`recheck`]) in the transaction that stores the lead.
+//! Submission is the exception, for speed: it may use a caller from the last minute's cache ([`cached`]), because the transaction
+//! that stores the lead checks again ([`recheck`]).
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -19,18 +19,18 @@ use super::tokens::{self, API_KEY, Claims};
 use crate::app::App;
 use crate::error::{Error, Result};
 
-const BAD_KEY: &str = "the API key is unknown, revoked or past its time: use another";
-const BAD_TOKEN: &str = "the access token is not valid, or not any more: refresh the session or sign in again";
+const BAD_KEY: &str = "the API key is unknown, revoked or expired: use another";
+const BAD_TOKEN: &str = "the access token is invalid or expired: refresh the session or sign in again";
 
-/// The caller with that access token or API key.
+/// The caller with an access token or API key.
 pub async fn bearer(app: &App, token: &str, ip: Option<IpAddr>) -> Result<Caller> {
     let (principal, expires_at) = if token.starts_with(API_KEY) {
         by_key(app, token).await?
     } else {
         by_access_token(app, token).await?
     };
-    let recent = &app.tokens.recent;
-    recent
+    let credentials = &app.tokens.credentials;
+    credentials
         .remember(tokens::hash(token), principal.clone(), expires_at)
         .await;
     note(app, &principal);
@@ -41,9 +41,9 @@ pub async fn bearer(app: &App, token: &str, ip: Option<IpAddr>) -> Result<Caller
     })
 }
 
-/// The caller that these credentials had some time within the last minute. Only for submitting leads, which looks again.
+/// The caller of these credentials within the last minute. Only for submitting leads, which checks again.
 pub async fn cached(app: &App, token: &str, ip: Option<IpAddr>) -> Option<Caller> {
-    let (principal, expires_at) = app.tokens.recent.principal(&tokens::hash(token)).await?;
+    let (principal, expires_at) = app.tokens.credentials.principal(&tokens::hash(token)).await?;
     let is_over = expires_at.is_some_and(|end| end <= app.clock.now());
     (!is_over).then_some(Caller {
         principal,
@@ -52,34 +52,25 @@ pub async fn cached(app: &App, token: &str, ip: Option<IpAddr>) -> Option<Caller
     })
 }
 
-pub(super) type Known = (Principal, Option<DateTime<Utc>>);
+type Authenticated = (Principal, Option<DateTime<Utc>>);
 
-async fn by_key(app: &App, token: &str) -> Result<Known> {
+async fn by_key(app: &App, token: &str) -> Result<Authenticated> {
     let key = api_key::Entity::by_secret_hash(&tokens::hash(token))
         .one(app.db.read())
         .await?;
-    of_key(key, app.clock.now())
-}
-
-pub(super) fn of_key(key: Option<api_key::Model>, now: DateTime<Utc>) -> Result<Known> {
     let key = key
-        .filter(|key| key.is_live(now))
+        .filter(|key| key.is_live(app.clock.now()))
         .ok_or(Error::Unauthenticated(BAD_KEY))?;
-    let principal = Principal::ApiKey {
-        id: key.id,
-        account: key.account_id,
-        name: key.name,
-        scopes: key.scopes.0,
-    };
-    Ok((principal, key.expires_at))
+    let expires_at = key.expires_at;
+    Ok((Principal::of_key(key), expires_at))
 }
 
-async fn by_access_token(app: &App, token: &str) -> Result<Known> {
+async fn by_access_token(app: &App, token: &str) -> Result<Authenticated> {
     let claims = app.tokens.read(token, app.clock.now());
     let claims = claims.ok_or(Error::Unauthenticated(BAD_TOKEN))?;
     let person = subject(&claims).ok_or(Error::Unauthenticated(BAD_TOKEN))?;
     let principal = of_session(app, person, claims.sid).await?;
-    if account_of(&principal) != Some(claims.acct) {
+    if principal.rights_account() != Some(claims.acct) {
         return Err(Error::Unauthenticated(BAD_TOKEN));
     }
     Ok((principal, DateTime::from_timestamp(claims.exp, 0)))
@@ -89,15 +80,6 @@ fn subject(claims: &Claims) -> Option<PersonId> {
     match claims.scope {
         tokens::Scope::Account => claims.sub.parse().ok().map(PersonId::User),
         tokens::Scope::Portal => claims.sub.parse().ok().map(PersonId::Portal),
-    }
-}
-
-fn account_of(principal: &Principal) -> Option<AccountId> {
-    match principal {
-        Principal::Anonymous => None,
-        Principal::User { account, .. } | Principal::ApiKey { account, .. } | Principal::PortalUser { account, .. } => {
-            Some(*account)
-        }
     }
 }
 
@@ -112,7 +94,7 @@ async fn of_session(app: &App, person: PersonId, id: SessionId) -> Result<Princi
     person.principal(db, id).await?.ok_or_else(bad)
 }
 
-/// Notes that credentials were used, at most once a minute and without holding anybody up.
+/// Notes that credentials were used, at most once a minute and without delaying the request.
 fn note(app: &App, principal: &Principal) {
     match principal {
         Principal::Anonymous => {}
@@ -121,28 +103,28 @@ fn note(app: &App, principal: &Principal) {
         Principal::ApiKey { id, .. } => {
             let (app, id) = (app.clone(), *id);
             tokio::spawn(async move {
-                if !app.tokens.recent.is_first(id.0).await {
+                if !app.tokens.credentials.is_first(id.0).await {
                     return;
                 }
                 let noted = api_key::Entity::used(id, app.clock.now()).exec(app.db.write()).await;
                 if let Err(error) = noted {
-                    tracing::debug!(%error, "cannot note when an API key was last used");
+                    tracing::debug!(%error, "cannot store when an API key was last used");
                 }
             });
         }
     }
 }
 
-/// Which credentials of an account still hold.
+/// Credentials that are still valid.
 #[derive(Clone, Debug, Default)]
-pub struct StillValid {
+pub struct ValidCredentials {
     keys: HashSet<ApiKeyId>,
     sessions: HashSet<SessionId>,
     roles: HashMap<UserId, Role>,
 }
 
-impl StillValid {
-    /// Whether it holds with the same rights as when it was looked at first. A key's scopes never change.
+impl ValidCredentials {
+    /// Whether the principal is valid with the same rights as before. A key's scopes never change.
     pub fn includes(&self, principal: &Principal) -> bool {
         match principal {
             Principal::Anonymous | Principal::PortalUser { .. } => false,
@@ -154,25 +136,15 @@ impl StillValid {
     }
 }
 
-/// Looks again at the credentials of many submissions at once, in the transaction that stores them, and with them at the
-/// configuration versions of the accounts that the submissions rest on: one statement, and two more for people.
+/// Checks the credentials of many submissions again, in the transaction that stores them, together with the configuration
+/// versions of the accounts concerned and a worker's lease: one statement, and two more for users.
 pub async fn recheck<'a>(
     tx: &DatabaseTransaction,
     now: DateTime<Utc>,
     principals: impl IntoIterator<Item = &'a Principal>,
     accounts: impl IntoIterator<Item = AccountId>,
-) -> Result<Rechecked> {
-    recheck_with(tx, now, principals, accounts, None).await
-}
-
-/// The same, and in the same statement whether a worker's lease has not run out.
-pub async fn recheck_with<'a>(
-    tx: &DatabaseTransaction,
-    now: DateTime<Utc>,
-    principals: impl IntoIterator<Item = &'a Principal>,
-    accounts: impl IntoIterator<Item = AccountId>,
     lease: Option<uuid::Uuid>,
-) -> Result<Rechecked> {
+) -> Result<Recheck> {
     let (mut keys, mut people) = (HashSet::new(), HashMap::new());
     for principal in principals {
         match principal {
@@ -182,15 +154,15 @@ pub async fn recheck_with<'a>(
         }
     }
     let standing = account::Entity::standing(tx, accounts.into_iter().collect(), keys, lease, now).await?;
-    let mut valid = StillValid {
+    let mut valid = ValidCredentials {
         keys: standing.live_keys.into_iter().collect(),
-        ..StillValid::default()
+        ..ValidCredentials::default()
     };
     if !people.is_empty() {
         valid.sessions = open_sessions(tx, people.keys().copied()).await?;
         valid.roles = roles(tx, people.into_values()).await?;
     }
-    Ok(Rechecked {
+    Ok(Recheck {
         valid,
         versions: standing.versions.into_iter().collect(),
         closed: standing.closed.into_iter().collect(),
@@ -198,16 +170,14 @@ pub async fn recheck_with<'a>(
     })
 }
 
-/// How things stand in the transaction that stores leads.
+/// Facts of the transaction that stores leads.
 #[derive(Debug)]
-pub struct Rechecked {
-    /// Credentials that may still be used.
-    pub valid: StillValid,
-    /// The configuration versions of accounts.
+pub struct Recheck {
+    pub valid: ValidCredentials,
     pub versions: HashMap<AccountId, i64>,
-    /// Endpoints of the accounts to which nothing is sent now.
+    /// Endpoints with an open circuit.
     pub closed: HashSet<uuid::Uuid>,
-    /// The worker's lease that was asked for, if it has not run out.
+    /// The worker's lease, if it has not run out.
     pub lease: Option<uuid::Uuid>,
 }
 

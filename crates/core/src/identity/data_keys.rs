@@ -6,11 +6,11 @@ use sea_orm::QueryOrder;
 
 use super::accounts;
 use crate::app::App;
-use crate::audit::{self, Who};
+use crate::audit::{self, Actor};
 use crate::error::Result;
 
-/// Gives every account and the instance a new key to seal with, each by itself; what is sealed already stays openable.
-/// Running servers follow within half a minute. Answers how many accounts there are.
+/// Gives every account and the instance a new key to seal with, each in its own transaction; sealed values stay openable.
+/// Running servers follow within half a minute. Answers the number of accounts.
 pub async fn rotate_all(app: &App) -> Result<usize> {
     let all = account::Entity::for_operator().order_by_asc(account::Column::Id);
     let accounts = all.all(app.db.read()).await?;
@@ -26,8 +26,8 @@ async fn rotate(app: &App, account: Option<&account::Model>) -> Result<()> {
     let tx = app.db.begin().await?;
     app.vault.rotate(&tx, &app.clock, owner).await?;
     if let Some(account) = account {
-        let entry = accounts::entry(account, "account.key_rotated", None);
-        audit::record(&tx, &app.clock, account.id, &Who::system(), entry).await?;
+        let entry = accounts::entry("account.key_rotated", account);
+        audit::record(&tx, &app.clock, account.id, &Actor::system(), entry).await?;
     }
     tx.commit().await?;
     app.vault.forget(owner).await;

@@ -1,13 +1,13 @@
-//! Email addresses of people with accounts. Those in leads are read more generously, in another room.
+//! Email addresses of users. Those in leads are typed more generously by the field type `EMAIL`.
 
 use url::Host;
 
-use crate::error::{Broken, UserErrorCode};
+use crate::error::{UserError, UserErrorCode};
 
 /// RFC 5321, section 4.5.3.1, and its erratum 1690.
 const LONGEST: usize = 254;
 const LONGEST_LOCAL: usize = 64;
-/// Besides letters and digits; RFC 5322, section 3.2.3. Quoted local parts are not taken.
+/// Allowed besides letters and digits; RFC 5322, section 3.2.3. Quoted local parts are refused.
 const ATOM: &[u8] = b"!#$%&'*+-/=?^_`{|}~.";
 
 /// In lower case, an international domain in its ASCII form; none if it is not an address.
@@ -33,11 +33,10 @@ fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len()) && is_plain && !label.starts_with('-') && !label.ends_with('-')
 }
 
-/// The same for an input.
-pub fn parse(text: &str, path: &str) -> Result<String, Broken> {
+pub fn parse(text: &str, path: &str) -> Result<String, UserError> {
     normalise(text).ok_or_else(|| {
         let message = "this is not an email address: write it as name@example.com";
-        Broken::new(UserErrorCode::Invalid, path, message)
+        UserError::new(UserErrorCode::Invalid, path, message)
     })
 }
 

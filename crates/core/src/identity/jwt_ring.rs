@@ -1,4 +1,4 @@
-//! What signs and checks access tokens: HS256 (RFC 7518, section 3.2) by `ring`, which is linked in for TLS anyway.
+//! Signs and checks access tokens: HS256 (RFC 7518, section 3.2) by `ring`, which TLS uses anyway.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};
@@ -6,14 +6,14 @@ use jsonwebtoken::signature::{Error, Signer, Verifier};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use ring::hmac;
 
-/// No other algorithm is offered, and nothing here reads JSON Web Keys.
+/// No other algorithm is offered, and JSON Web Keys are not read.
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory,
     verifier_factory,
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes this the process' provider. Later calls change nothing.
+/// Installs the provider of the process. Later calls change nothing.
 pub fn install_jwt_provider() {
     let _installed_before = PROVIDER.install_default();
 }

@@ -1,4 +1,4 @@
-//! Networks from which people have signed in. Guesses from elsewhere are counted apart from theirs.
+//! Networks from which people have signed in. Password attempts from other networks are counted apart.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use super::throttle;
 use crate::app::App;
 use crate::error::Result;
 
-/// Notes that somebody who has shown who they are is there.
+/// Notes from where an authenticated person signs in.
 pub(super) async fn note(tx: &DatabaseTransaction, app: &App, person: PersonId, ip: Option<IpAddr>) -> Result<()> {
     if let Some(ip) = ip {
         let row = known_network::Model {
@@ -25,7 +25,7 @@ pub(super) async fn note(tx: &DatabaseTransaction, app: &App, person: PersonId, 
     Ok(())
 }
 
-/// Which of some people have been there.
+/// Which of some people have signed in from there.
 pub(super) async fn known_there(
     db: &impl ConnectionTrait,
     app: &App,

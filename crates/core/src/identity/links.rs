@@ -1,44 +1,31 @@
-//! Links that work once: for the first password of somebody invited, for a new one, or to prove an address.
+//! One-time links: for a first password, a new password, or the proof of an address.
 
 use chrono::TimeDelta;
 use entity::ids::{AccountId, PortalUserId, UserId};
 use entity::one_time_token::{self, TokenPurpose};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, Set};
 
-use super::addresses;
+use super::emails::Email;
+use super::mail_quota::{self, QuotaKey};
 use super::person::{Person, PersonId};
 use super::tokens::{self, ONE_TIME, Scope};
+use super::{addresses, mail_queue};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 
-/// How long an invited person has to set a password.
 pub const INVITED: TimeDelta = TimeDelta::days(7);
-/// How long a link for a new password works.
 pub const RESET: TimeDelta = TimeDelta::hours(1);
-/// How long a link that proves an address works.
 pub const PROOF: TimeDelta = TimeDelta::days(3);
 
-/// How a link comes to its person.
+/// How a link reaches its person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// By a mail to their address, which its use then proves.
+pub enum LinkHandover {
+    /// Mailed to the person's address, which its use then proves.
     Mailed,
-    /// Shown once to somebody else, who passes it on: its use proves no address.
+    /// Shown once to the inviter or operator, who passes it on: its use proves no address.
     Shown,
 }
 
-impl Way {
-    /// By mail wherever this server sends any, and the address has not got too many.
-    pub fn of_invitations(app: &App, is_mailed: bool) -> Self {
-        if is_mailed && app.config.mail.is_some() {
-            Self::Mailed
-        } else {
-            Self::Shown
-        }
-    }
-}
-
-/// What is kept of a link besides its token.
 #[derive(Clone, Debug)]
 pub(super) struct NewLink {
     pub(super) purpose: TokenPurpose,
@@ -49,7 +36,7 @@ pub(super) struct NewLink {
     pub(super) lifetime: TimeDelta,
 }
 
-/// Keeps a new link; its token, of which only a hash is kept.
+/// Stores a new link; answers its token, of which only a hash is stored.
 pub(super) async fn insert(tx: &DatabaseTransaction, app: &App, link: NewLink) -> Result<String> {
     let now = app.clock.now();
     let token = tokens::random(ONE_TIME);
@@ -68,14 +55,14 @@ pub(super) async fn insert(tx: &DatabaseTransaction, app: &App, link: NewLink) -
     Ok(token)
 }
 
-/// Makes a link by which somebody sets a password. Such links that they had before go on to work until their time or until one is
-/// used: anybody can have a link mailed to somebody, and must not make another one void by that.
+/// Makes a link by which a person sets a password. Earlier links go on to work until they expire or one is used: anyone can
+/// have a link mailed to a person, and must not void another one by that.
 pub async fn make(
     tx: &DatabaseTransaction,
     app: &App,
     person: PersonId,
     lifetime: TimeDelta,
-    way: Way,
+    handover: LinkHandover,
 ) -> Result<String> {
     let person = person.lock(tx).await?.ok_or_else(unknown)?;
     let (purpose, page) = of_scope(person.scope());
@@ -85,11 +72,11 @@ pub async fn make(
         user,
         portal_user,
         account: None,
-        mailed_to: (way == Way::Mailed).then(|| person.email().to_owned()),
+        mailed_to: (handover == LinkHandover::Mailed).then(|| person.email().to_owned()),
         lifetime,
     };
     let token = insert(tx, app, link).await?;
-    // An address may be known to several portals: the page then knows which one is meant.
+    // An address may belong to several portals, so the link names one.
     let partner = match &person {
         Person::Portal(user) => format!("&partner={}", user.partner_id),
         Person::User(_) => String::new(),
@@ -97,17 +84,39 @@ pub async fn make(
     Ok(format!("{}{page}?token={token}{partner}", app.config.public_url))
 }
 
-/// Somebody with a link that may be used.
+/// Makes the link of an invited person and emails it; answers the link if it is not mailed, for the inviter to pass on. An
+/// address beyond its quota gets no email. `RATE_LIMITED` when the account has used up its quota.
+pub(super) async fn invite(
+    tx: &DatabaseTransaction,
+    app: &App,
+    person: &Person,
+    email: impl FnOnce(&str) -> Email,
+) -> Result<Option<String>> {
+    let account = person.account();
+    mail_quota::require(tx, app, QuotaKey::InvitationsByTo(account, person.email())).await?;
+    let is_mailed = mail_quota::invitation(tx, app, account, person.email()).await?;
+    let handover = if is_mailed && app.config.mail.is_some() {
+        LinkHandover::Mailed
+    } else {
+        LinkHandover::Shown
+    };
+    let link = make(tx, app, person.id(), INVITED, handover).await?;
+    if is_mailed {
+        mail_queue::queue_mail(tx, app, email(&link)).await?;
+    }
+    Ok((handover == LinkHandover::Shown).then_some(link))
+}
+
+/// The person whose valid link was presented.
 #[derive(Clone, Debug)]
-pub struct Holder {
-    /// Who.
+pub struct LinkHolder {
     pub person: Person,
-    /// Whether the link was mailed to the address that they have now, so that its use proves it.
+    /// Whether the link was mailed to the person's present address, so that its use proves the address.
     pub reads_address: bool,
 }
 
-/// Whose link for a password this is, if it may still be used; without using it.
-pub async fn look(db: &impl ConnectionTrait, app: &App, scope: Scope, token: &str) -> Result<Holder> {
+/// Checks a link for a password without using it.
+pub async fn check(db: &impl ConnectionTrait, app: &App, scope: Scope, token: &str) -> Result<LinkHolder> {
     let row = usable(db, app, token, "input.token").await?;
     if row.purpose != of_scope(scope).0 {
         return Err(unknown());
@@ -117,10 +126,10 @@ pub async fn look(db: &impl ConnectionTrait, app: &App, scope: Scope, token: &st
         None => return Err(unknown()),
     };
     let reads_address = row.mailed_to.as_deref() == Some(person.email());
-    Ok(Holder { person, reads_address })
+    Ok(LinkHolder { person, reads_address })
 }
 
-/// A link that was neither used nor is too old, of whichever kind.
+/// A link of any kind that was neither used nor is expired.
 pub(super) async fn usable(
     db: &impl ConnectionTrait,
     app: &App,
@@ -130,22 +139,22 @@ pub(super) async fn usable(
     let found = one_time_token::Entity::by_hash(&tokens::hash(token)).one(db).await?;
     let row = found.ok_or_else(|| unknown_at(path))?;
     if row.used_at.is_some() || row.expires_at <= app.clock.now() {
-        let message = "this link was used already, or its time has passed: ask for a new one";
-        return Err(Error::broken(UserErrorCode::Expired, path, message));
+        let message = "this link was used already or has expired: ask for a new one";
+        return Err(Error::user(UserErrorCode::Expired, path, message));
     }
     Ok(row)
 }
 
-/// Whose link this is. It and all others of the same person that set a password are used up by that. What its use may change is
-/// locked first, so of several uses at once one gets through.
-pub async fn take(tx: &DatabaseTransaction, app: &App, scope: Scope, token: &str) -> Result<Holder> {
-    let holder = look(tx, app, scope, token).await?;
+/// Uses a link. It and all others of the person that set a password are void then. What its use may change is locked first, so
+/// that of several concurrent uses one succeeds.
+pub async fn redeem(tx: &DatabaseTransaction, app: &App, scope: Scope, token: &str) -> Result<LinkHolder> {
+    let holder = check(tx, app, scope, token).await?;
     if let Person::User(user) = &holder.person {
         addresses::lock(tx, user).await?;
     }
     let id = holder.person.id();
     id.lock(tx).await?.ok_or_else(unknown)?;
-    let holder = look(tx, app, scope, token).await?;
+    let holder = check(tx, app, scope, token).await?;
     id.void_links(tx, app.clock.now()).await?;
     Ok(holder)
 }
@@ -154,10 +163,9 @@ fn unknown() -> Error {
     unknown_at("input.token")
 }
 
-/// No link of this kind.
 pub(super) fn unknown_at(path: &str) -> Error {
     let message = "no such link: open the newest one that was mailed to you";
-    Error::broken(UserErrorCode::Invalid, path, message)
+    Error::user(UserErrorCode::Invalid, path, message)
 }
 
 fn of_scope(scope: Scope) -> (TokenPurpose, &'static str) {

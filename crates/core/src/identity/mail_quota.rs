@@ -1,7 +1,8 @@
-//! How many mails the instance writes: for an account, for an account to one recipient, and to a recipient over all accounts. Counted in
-//! the database, in the transaction that writes the mail, so that it holds over all processes and counts nothing that was not done.
+//! Limits of the instance's emails: for an account, for an account to one recipient, and to one recipient over all accounts. They
+//! are counted in the transaction that writes the email, so they hold over all processes.
 //!
-//! Who causes a mail is told when they have used up what is theirs. What others have used up is told to nobody: the mail is left out.
+//! A caller whose own limit is reached gets an error. If only a limit that others used up is reached, the email is left out
+//! silently, because an error would reveal the activity of others.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use entity::ids::AccountId;
@@ -15,48 +16,45 @@ use crate::error::{Error, Result};
 const HOUR: TimeDelta = TimeDelta::hours(1);
 const DAY: TimeDelta = TimeDelta::days(1);
 
-/// What has a number of mails.
+/// What a quota of emails counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counted<'a> {
-    /// Invitations of all kinds that an account sends by mail.
+pub enum QuotaKey<'a> {
+    /// All invitations by email of an account.
     InvitationsBy(AccountId),
-    /// Those to one address or account.
+    /// Invitations by an account to one address or account.
     InvitationsByTo(AccountId, &'a str),
-    /// Those to one address, of all accounts with a proven address.
+    /// Invitations to an address, of all accounts with a proven address.
     InvitationsTo(&'a str),
-    /// Those to one address, of all accounts in which nobody has proven an address.
+    /// Invitations to an address, of all accounts without a proven address.
     UnprovenInvitationsTo(&'a str),
-    /// Links that prove an address, asked for again or after a change by one person or account.
+    /// Proof links that a person or account asks for, or causes by a change.
     ProofsBy(&'a str),
-    /// Links that prove an address, to one address.
+    /// Proof links to an address.
     ProofsTo(&'a str),
-    /// Links for a new password, to one address, asked for from one network.
+    /// Password links to an address, requested from one network.
     ResetsFrom(Scope, &'a str, &'a str),
-    /// Those to one address, asked for from networks that its owner has not signed in from.
+    /// Password links to an address, requested from networks that its owner has not signed in from.
     ResetsTo(Scope, &'a str),
     /// Test mails of an account.
     TestMailsBy(AccountId),
-    /// Those to one address, of all accounts.
+    /// Test emails to an address, of all accounts.
     TestMailsTo(&'a str),
-    /// Notices to the owners of an account of what one partner account does.
+    /// Notices to an account's owners about what one partner account does.
     NoticesBetween(AccountId, AccountId),
-    /// Those of what all partner accounts do.
+    /// Notices to an account's owners about what all partner accounts do.
     NoticesOfPartners(AccountId),
-    /// Notices to the owners of an account of what concerns themselves.
+    /// Notices to an account's owners about the account itself.
     OwnNotices(AccountId),
 }
 
-/// Mails in a clock hour, and in a day of UTC.
+/// Emails in a clock hour, and in a day of UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// In an hour.
     pub hour: i32,
-    /// In a day.
     pub day: i32,
 }
 
-impl Counted<'_> {
-    /// How many there may be.
+impl QuotaKey<'_> {
     pub const fn quota(&self) -> Quota {
         let (hour, day) = match self {
             Self::InvitationsBy(_) => (100, 400),
@@ -65,7 +63,7 @@ impl Counted<'_> {
             Self::ProofsTo(_) | Self::TestMailsTo(_) => (10, 30),
             Self::UnprovenInvitationsTo(_) => (3, 10),
             Self::ProofsBy(_) => (5, 20),
-            // A link works for an hour: when there may be no more, one that was mailed works. A lower number for the day would end that.
+            // A link works for an hour, so a caller at this limit has a working link. A lower daily limit would break that.
             Self::ResetsTo(..) => (3, 72),
             Self::NoticesBetween(..) | Self::TestMailsBy(_) => (20, 100),
             Self::NoticesOfPartners(_) | Self::OwnNotices(_) => (60, 300),
@@ -73,7 +71,7 @@ impl Counted<'_> {
         Quota { hour, day }
     }
 
-    /// A hash: addresses are not kept here.
+    /// A hash: addresses are not stored here.
     fn key(&self, window: &str) -> String {
         let counted = match self {
             Self::InvitationsBy(account) => format!("invitations by {account}"),
@@ -94,24 +92,20 @@ impl Counted<'_> {
     }
 }
 
-/// Counts one mail, and answers whether there are not too many with it.
-pub async fn allows(tx: &DatabaseTransaction, app: &App, counted: Counted<'_>) -> Result<bool> {
+/// Counts one email, and answers whether the quota allows it.
+pub async fn allows(tx: &DatabaseTransaction, app: &App, counted: QuotaKey<'_>) -> Result<bool> {
     Ok(wait(tx, app, counted).await?.is_none())
 }
 
-/// Counts one mail, and refuses it when there are too many with it.
-///
-/// # Errors
-///
-/// `RATE_LIMITED`, with the seconds until the next may be written.
-pub async fn require(tx: &DatabaseTransaction, app: &App, counted: Counted<'_>) -> Result<()> {
+/// Counts one email, and refuses it beyond the quota: `RATE_LIMITED`, with the seconds until the next is allowed.
+pub async fn require(tx: &DatabaseTransaction, app: &App, counted: QuotaKey<'_>) -> Result<()> {
     match wait(tx, app, counted).await? {
         None => Ok(()),
         Some(retry_after) => Err(Error::RateLimited { retry_after }),
     }
 }
 
-async fn wait(tx: &DatabaseTransaction, app: &App, counted: Counted<'_>) -> Result<Option<u64>> {
+async fn wait(tx: &DatabaseTransaction, app: &App, counted: QuotaKey<'_>) -> Result<Option<u64>> {
     let Quota { hour, day } = counted.quota();
     for (window, length, most) in [("hour", HOUR, hour), ("day", DAY, day)] {
         let now = app.clock.now();
@@ -128,37 +122,33 @@ fn begin_of(now: DateTime<Utc>, length: TimeDelta) -> DateTime<Utc> {
     now.duration_trunc(length).unwrap_or(now)
 }
 
-/// Counts the mail of an invitation, and answers whether one may go there. A recipient who gets too many is left alone, which hinders
-/// no invitation.
-///
-/// # Errors
-///
-/// `RATE_LIMITED` when the account itself has sent too many, or too many to that address.
+/// Counts the email of an invitation, and answers whether it may be sent. A recipient beyond the quota gets none, which does
+/// not refuse the invitation. `RATE_LIMITED` when the account itself has used up its quota.
 pub async fn invitation(tx: &DatabaseTransaction, app: &App, by: AccountId, to: &str) -> Result<bool> {
     if app.config.mail.is_none() {
-        // None is sent anyway.
+        // No email is sent without a mail server.
         return Ok(true);
     }
-    require(tx, app, Counted::InvitationsBy(by)).await?;
+    require(tx, app, QuotaKey::InvitationsBy(by)).await?;
     let proven = user::Entity::in_account(by).filter(user::Column::EmailVerifiedAt.is_not_null());
     let counted = if !app.config.requires_proof() || proven.one(tx).await?.is_some() {
-        Counted::InvitationsTo(to)
+        QuotaKey::InvitationsTo(to)
     } else {
-        Counted::UnprovenInvitationsTo(to)
+        QuotaKey::UnprovenInvitationsTo(to)
     };
     let allowed = allows(tx, app, counted).await?;
     if !allowed {
-        tracing::info!(account = %by, "an invitation is not mailed: its address has got too many");
+        tracing::info!(account = %by, "an invitation is not mailed: its address has reached its quota");
     }
     Ok(allowed)
 }
 
-/// Counts a notice to the owners of an account of what a partner does, or of what concerns themselves; whether it may be mailed.
+/// Counts a notice to an account's owners about a partner, or about the account itself; answers whether it may be sent.
 pub async fn notice(tx: &DatabaseTransaction, app: &App, by: Option<AccountId>, to: AccountId) -> Result<bool> {
     match by {
-        None => allows(tx, app, Counted::OwnNotices(to)).await,
-        Some(by) => Ok(allows(tx, app, Counted::NoticesBetween(by, to)).await?
-            && allows(tx, app, Counted::NoticesOfPartners(to)).await?),
+        None => allows(tx, app, QuotaKey::OwnNotices(to)).await,
+        Some(by) => Ok(allows(tx, app, QuotaKey::NoticesBetween(by, to)).await?
+            && allows(tx, app, QuotaKey::NoticesOfPartners(to)).await?),
     }
 }
 
@@ -177,13 +167,13 @@ mod tests {
     fn everything_has_a_count_of_its_own_without_its_address() {
         let account = AccountId(uuid::Uuid::from_u128(1));
         let keys = [
-            Counted::InvitationsBy(account).key("hour"),
-            Counted::InvitationsBy(account).key("day"),
-            Counted::InvitationsByTo(account, "a@example.com").key("hour"),
-            Counted::InvitationsTo("a@example.com").key("hour"),
-            Counted::UnprovenInvitationsTo("a@example.com").key("hour"),
-            Counted::ResetsTo(Scope::Account, "a@example.com").key("hour"),
-            Counted::ResetsTo(Scope::Portal, "a@example.com").key("hour"),
+            QuotaKey::InvitationsBy(account).key("hour"),
+            QuotaKey::InvitationsBy(account).key("day"),
+            QuotaKey::InvitationsByTo(account, "a@example.com").key("hour"),
+            QuotaKey::InvitationsTo("a@example.com").key("hour"),
+            QuotaKey::UnprovenInvitationsTo("a@example.com").key("hour"),
+            QuotaKey::ResetsTo(Scope::Account, "a@example.com").key("hour"),
+            QuotaKey::ResetsTo(Scope::Portal, "a@example.com").key("hour"),
         ];
         let distinct: std::collections::HashSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());

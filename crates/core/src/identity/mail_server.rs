@@ -1,26 +1,25 @@
-//! The mail server through which an account delivers by email. Sending, and refusing forbidden addresses, is for the room
-//! that delivers; the settings are kept here.
+//! Settings of the mail server through which an account delivers by email.
 
 use async_graphql::InputObject;
-use chrono::{DateTime, Utc};
 use entity::endpoint;
 use entity::ids::AccountId;
 use entity::scalars::EmailAddress;
 use entity::smtp_settings::{self, SmtpAuth, SmtpSecurity};
 use entity::{send_slot, smtp_rate};
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, ModelTrait, QuerySelect, Set};
+use sea_orm::{ActiveModelTrait, IntoActiveModel, ModelTrait, QuerySelect, Set};
 use serde_json::json;
 use url::Host;
 
 use super::caller::Caller;
+use super::change::Change;
 use super::policy::Action;
-use super::{accounts, email_address, mailbox, texts};
+use super::{email_address, mail_queue, texts};
 use crate::app::App;
-use crate::audit::{self, Entry};
-use crate::crypto::OpenError;
-use crate::error::{Broken, Result, UserErrorCode};
+use crate::audit::Entry;
+use crate::crypto::Sealed;
+use crate::error::{Result, UserError, UserErrorCode};
 
-/// Where the password is sealed for.
+/// The place that the password is sealed for.
 const PLACE: &str = "smtp/password";
 const HOST: usize = 253;
 const CREDENTIAL: usize = 500;
@@ -61,80 +60,85 @@ pub struct SmtpSettings {
     pub reply_to: Option<EmailAddress>,
 }
 
-/// The settings of the caller's account.
 pub async fn get(app: &App, caller: &Caller) -> Result<Option<smtp_settings::Model>> {
     let account = caller.require(Action::ReadAccount)?;
     of_account(app, account).await
 }
 
-/// The settings of an account, for whoever delivers for it.
+/// For deliveries of the account.
 pub async fn of_account(app: &App, account: AccountId) -> Result<Option<smtp_settings::Model>> {
     Ok(smtp_settings::Entity::in_account(account).one(app.db.read()).await?)
 }
 
-/// The password in plain text, for the moment of signing in at the mail server.
+/// In plain text, for the moment of signing in at the mail server.
 pub async fn password(app: &App, settings: &smtp_settings::Model) -> Result<Option<String>> {
     let Some(sealed) = &settings.sealed_password else {
         return Ok(None);
     };
-    let (db, owner) = (app.db.read(), Some(settings.account_id));
-    let mut opened = app.vault.keys(db, &app.clock, owner).await?.open(PLACE, sealed);
-    if matches!(opened, Err(OpenError::UnknownKey)) {
-        opened = app.vault.reload(db, &app.clock, owner).await?.open(PLACE, sealed);
-    }
-    let plain = opened.map_err(anyhow::Error::from)?;
+    let sealed = Sealed {
+        owner: Some(settings.account_id),
+        place: PLACE,
+        text: sealed,
+    };
+    let plain = app.vault.open(app.db.read(), &app.clock, sealed).await?;
     Ok(Some(String::from_utf8(plain).map_err(anyhow::Error::from)?))
 }
 
-/// Sets the mail server of the caller's account; whether it may be dialled is asked before. It counts as not verified until a test mail has gone through.
+/// The caller has checked that the server may be dialled. The settings count as unverified until a test email has gone through.
 pub async fn set(app: &App, caller: &Caller, input: SmtpSettings) -> Result<smtp_settings::Model> {
     let account = caller.require(Action::ManageMailServer)?;
     let input = checked(input)?;
-    let tx = app.db.begin().await?;
-    accounts::lock(&tx, account).await?;
-    let before = smtp_settings::Entity::in_account(account).one(&tx).await?;
+    let change = Change::begin(app, caller, account).await?;
+    let before = smtp_settings::Entity::in_account(account).one(&change.tx).await?;
     let sealed = match (&input.password, &before) {
-        (Some(password), _) => {
-            let keys = app.vault.keys(&tx, &app.clock, Some(account)).await?;
-            Some(keys.seal(PLACE, password.as_bytes())?)
-        }
+        (Some(password), _) => Some(change.keys().await?.seal(PLACE, password.as_bytes())?),
         (None, before) => kept_password(before.as_ref(), &input)?,
     };
     let row = row(app, account, input, sealed);
-    let before_limit = before.as_ref().and_then(|before| before.mails_per_minute);
+    let limit_before = before.as_ref().and_then(|before| before.mails_per_minute);
     let settings = match before {
-        Some(_) => row.update(&tx).await?,
-        None => row.insert(&tx).await?,
+        Some(_) => row.update(&change.tx).await?,
+        None => row.insert(&change.tx).await?,
     };
-    release_if_changed(&tx, &settings, before_limit, app.clock.now()).await?;
-    record(&tx, app, caller, &settings, "smtp_settings.set").await?;
-    // What was wrong with the server before says nothing of this one: mails that wait for it are sent at once.
-    endpoint::Entity::forget([account.0]).exec(&tx).await?;
-    tx.commit().await?;
-    app.queue.set_open_circuits(true);
-    app.queue.doorbell.notify_one();
+    if limit_before.is_some() && limit_before != settings.mails_per_minute {
+        release_waiting(&change).await?;
+    }
+    finish(change, entry("smtp_settings.set", &settings)).await?;
     Ok(settings)
 }
 
-/// Takes the mail server away: deliveries by email fail from now on, also those that waited for it.
+/// Removes the mail server: deliveries by email fail from now on, also those that waited for it.
 pub async fn clear(app: &App, caller: &Caller) -> Result<()> {
     let account = caller.require(Action::ManageMailServer)?;
-    let tx = app.db.begin().await?;
-    accounts::lock(&tx, account).await?;
-    if let Some(settings) = smtp_settings::Entity::in_account(account).one(&tx).await? {
-        settings.clone().delete(&tx).await?;
-        smtp_rate::Entity::forget(&tx, account).await?;
-        send_slot::Entity::release(&tx, account, app.clock.now()).await?;
-        record(&tx, app, caller, &settings, "smtp_settings.cleared").await?;
-        endpoint::Entity::forget([account.0]).exec(&tx).await?;
-        tx.commit().await?;
-        app.queue.set_open_circuits(true);
-        app.queue.doorbell.notify_one();
+    let change = Change::begin(app, caller, account).await?;
+    if let Some(settings) = smtp_settings::Entity::in_account(account).one(&change.tx).await? {
+        settings.clone().delete(&change.tx).await?;
+        release_waiting(&change).await?;
+        finish(change, entry("smtp_settings.cleared", &settings)).await?;
     }
     Ok(())
 }
 
-/// Keeps what a test mail with these settings has shown; of settings that were changed meanwhile it shows nothing.
+/// Under another rate limit, emails that wait for their send slot get a new one immediately.
+async fn release_waiting(change: &Change<'_>) -> Result<()> {
+    let account = change.account.id;
+    smtp_rate::Entity::forget(&change.tx, account).await?;
+    send_slot::Entity::release(&change.tx, account, change.app.clock.now()).await?;
+    Ok(())
+}
+
+/// What was wrong with the server before says nothing of the present one: emails that wait for it are sent immediately.
+async fn finish(change: Change<'_>, entry: Entry<'_>) -> Result<()> {
+    let app = change.app;
+    change.record(entry).await?;
+    endpoint::Entity::forget([change.account.id.0]).exec(&change.tx).await?;
+    change.commit().await?;
+    app.queue.set_open_circuits(true);
+    app.queue.doorbell.notify_one();
+    Ok(())
+}
+
+/// Stores the result of a test email, unless the settings were changed meanwhile.
 pub async fn verified(
     app: &App,
     tested: &smtp_settings::Model,
@@ -151,33 +155,19 @@ pub async fn verified(
             row.verified_at = Set(Some(app.clock.now()));
             row.last_error = Set(None);
         }
-        Err(said) => row.last_error = Set(Some(mailbox::shortened(&said))),
+        Err(said) => row.last_error = Set(Some(mail_queue::shortened(&said))),
     }
     let settings = row.update(&tx).await?;
     tx.commit().await?;
     Ok(Some(settings))
 }
 
-/// Under another limit, mails that wait for their turn get a new one at once.
-async fn release_if_changed(
-    tx: &DatabaseTransaction,
-    settings: &smtp_settings::Model,
-    before: Option<i32>,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    if before.is_some() && before != settings.mails_per_minute {
-        smtp_rate::Entity::forget(tx, settings.account_id).await?;
-        send_slot::Entity::release(tx, settings.account_id, now).await?;
-    }
-    Ok(())
-}
-
-/// The password that stays when none is given. It never follows a change of the server: whoever may set the server would
-/// otherwise have it sent to themselves.
+/// The stored password, if none is given. It never follows a change of the server: otherwise a user who may set the server
+/// could have it sent to themselves.
 fn kept_password(
     before: Option<&smtp_settings::Model>,
     input: &SmtpSettings,
-) -> std::result::Result<Option<String>, Broken> {
+) -> std::result::Result<Option<String>, UserError> {
     if input.username.is_none() {
         return Ok(None);
     }
@@ -185,27 +175,27 @@ fn kept_password(
         (&before.host, before.port, before.security) == (&input.host, input.port, input.security)
             && (&before.username, before.auth) == (&input.username, input.auth)
     });
-    let kept = same.and_then(|before| before.sealed_password.clone());
-    kept.map(Some).ok_or_else(|| {
-        let message = "write the password too: it belongs to this server and user name";
-        Broken::new(UserErrorCode::Required, "input.password", message)
+    let stored = same.and_then(|before| before.sealed_password.clone());
+    stored.map(Some).ok_or_else(|| {
+        let message = "enter the password too: it belongs to this server and user name";
+        UserError::new(UserErrorCode::Required, "input.password", message)
     })
 }
 
-fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
+fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, UserError> {
     let optional = |text: Option<String>, limit, path| {
         let written = text.filter(|text| !text.trim().is_empty());
         written.map(|text| texts::line(&text, limit, path)).transpose()
     };
     if !(1..=65_535).contains(&input.port) {
-        let message = "take a port from 1 to 65535; 587 with STARTTLS and 465 with TLS are usual";
-        return Err(Broken::new(UserErrorCode::Invalid, "input.port", message));
+        let message = "use a port from 1 to 65535; 587 with STARTTLS and 465 with TLS are usual";
+        return Err(UserError::new(UserErrorCode::Invalid, "input.port", message));
     }
     let username = optional(input.username, CREDENTIAL, "input.username")?;
     let password = input.password.filter(|password| !password.is_empty());
     if password.is_some() && username.is_none() {
-        let message = "write the user name that the password belongs to";
-        return Err(Broken::new(UserErrorCode::Required, "input.username", message));
+        let message = "enter the user name that the password belongs to";
+        return Err(UserError::new(UserErrorCode::Required, "input.username", message));
     }
     let most = if input.auth == SmtpAuth::Xoauth2 {
         TOKEN
@@ -216,19 +206,19 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
         .as_ref()
         .is_some_and(|password| password.chars().count() > most)
     {
-        let message = format!("take at most {most} characters");
-        return Err(Broken::new(UserErrorCode::TooLong, "input.password", message));
+        let message = format!("use at most {most} characters");
+        return Err(UserError::new(UserErrorCode::TooLong, "input.password", message));
     }
     if input.auth == SmtpAuth::Xoauth2 && username.is_none() {
-        let message = "write the user name that the access token belongs to";
-        return Err(Broken::new(UserErrorCode::Required, "input.username", message));
+        let message = "enter the user name that the access token belongs to";
+        return Err(UserError::new(UserErrorCode::Required, "input.username", message));
     }
     if input
         .mails_per_minute
         .is_some_and(|limit| !MAILS_PER_MINUTE.contains(&limit))
     {
-        let message = "take 1 to 10,000 mails a minute, or leave it out for no limit";
-        return Err(Broken::new(UserErrorCode::Invalid, "input.mailsPerMinute", message));
+        let message = "use 1 to 10,000 emails a minute, or omit it for no limit";
+        return Err(UserError::new(UserErrorCode::Invalid, "input.mailsPerMinute", message));
     }
     Ok(SmtpSettings {
         host: host(&input.host)?,
@@ -245,12 +235,8 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
     })
 }
 
-/// A name, or an address without brackets, in its one spelling.
-///
-/// # Errors
-///
-/// When it is neither, at `input.host`.
-pub fn host(text: &str) -> std::result::Result<String, Broken> {
+/// A name, or an address without brackets, in its one spelling; refused at `input.host`.
+pub fn host(text: &str) -> std::result::Result<String, UserError> {
     let text = texts::line(text, HOST, "input.host")?;
     let bracketed = if text.parse::<std::net::Ipv6Addr>().is_ok() {
         format!("[{text}]")
@@ -262,8 +248,8 @@ pub fn host(text: &str) -> std::result::Result<String, Broken> {
         Ok(Host::Ipv4(address)) => Ok(address.to_string()),
         Ok(Host::Ipv6(address)) => Ok(address.to_string()),
         Err(_) => {
-            let message = "write the name of the mail server alone, such as smtp.example.com";
-            Err(Broken::new(UserErrorCode::Invalid, "input.host", message))
+            let message = "enter only the host name of the mail server, such as smtp.example.com";
+            Err(UserError::new(UserErrorCode::Invalid, "input.host", message))
         }
     }
 }
@@ -287,33 +273,21 @@ fn row(app: &App, account: AccountId, input: SmtpSettings, sealed: Option<String
     }
 }
 
-async fn record(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    settings: &smtp_settings::Model,
-    action: &'static str,
-) -> Result<()> {
-    accounts::touch_config(tx, settings.account_id).await?;
-    let entry = Entry {
-        action,
-        subject_type: "Account",
-        subject_id: settings.account_id.to_string(),
-        label: Some(&settings.host),
-        changes: Some(json!({
-            "host": settings.host,
-            "port": settings.port,
-            "security": settings.security,
-            "auth": settings.auth,
-            "mailsPerMinute": settings.mails_per_minute,
-            "fromAddress": settings.from_address,
-        })),
-    };
-    audit::record(tx, &app.clock, settings.account_id, &caller.who(), entry).await
+fn entry<'a>(action: &'static str, settings: &'a smtp_settings::Model) -> Entry<'a> {
+    let changes = json!({
+        "host": settings.host,
+        "port": settings.port,
+        "security": settings.security,
+        "auth": settings.auth,
+        "mailsPerMinute": settings.mails_per_minute,
+        "fromAddress": settings.from_address,
+    });
+    Entry::new(action, "Account", settings.account_id, &settings.host).with(changes)
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use uuid::Uuid;
 
     use super::*;
@@ -354,12 +328,12 @@ mod tests {
 
     #[test]
     fn settings_are_brought_to_one_spelling() {
-        let kept = checked(input()).unwrap();
+        let stored = checked(input()).unwrap();
         assert_eq!(
-            (kept.host.as_str(), &*kept.from_address),
+            (stored.host.as_str(), &*stored.from_address),
             ("smtp.example.com", "leads@example.com")
         );
-        assert_eq!(kept.from_name, None);
+        assert_eq!(stored.from_name, None);
         assert_eq!(host("2001:DB8::1").unwrap(), "2001:db8::1");
     }
 

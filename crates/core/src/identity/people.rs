@@ -1,36 +1,32 @@
-//! The people of an account. Changes take turns by the account's row, so that there is always an OWNER who can sign in.
+//! The users of an account. The account's lock puts changes in turn, so that one OWNER who can sign in always remains.
 
 use async_graphql::InputObject;
-use entity::account;
 use entity::ids::{AccountId, UserId};
 use entity::scalars::EmailAddress;
 use entity::user::{self, Role};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder, Set,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::caller::{Caller, Principal};
-use super::links::{self, Way};
-use super::mail_quota::{self, Counted};
-use super::person::PersonId;
+use super::change::Change;
+use super::person::{Person, PersonId, new_user};
 use super::policy::Action;
-use super::{accounts, email_address, letters, mailbox, texts};
+use super::{email_address, emails, links, texts};
 use crate::app::App;
-use crate::audit::{self, Entry};
-use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::audit::Entry;
+use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 use leadmesh_forms::limits::MAX_PEOPLE;
 
-const TAKEN: &str = "somebody with this address is a user of this account already";
+const TAKEN: &str = "a user of this account has this address already";
 
-/// The people of the caller's account, in the order in which they came.
 pub async fn list(app: &App, caller: &Caller) -> Result<Vec<user::Model>> {
     let account = caller.require(Action::ReadAccount)?;
     let people = user::Entity::in_account(account).order_by_asc(user::Column::Id);
     Ok(people.all(app.db.read()).await?)
 }
 
-/// One person of the caller's account, if there is such a one.
 pub async fn find(app: &App, caller: &Caller, id: UserId) -> Result<Option<user::Model>> {
     let account = caller.require(Action::ReadAccount)?;
     let mine = user::Entity::in_account(account).filter(user::Column::Id.eq(id));
@@ -49,13 +45,10 @@ pub struct InviteUser {
     pub role: Role,
 }
 
-/// Somebody who was invited.
 #[derive(Clone)]
 pub struct Invited<T> {
-    /// Who.
     pub person: T,
-    /// The link to set a password, for the inviter to pass on where this server sends no mail, or no more to that address. Shown this
-    /// once, and kept nowhere.
+    /// The link to set a password, for the inviter to pass on where no email goes out. Shown once and not stored.
     pub link: Option<String>,
 }
 
@@ -65,119 +58,87 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Invited<T> {
     }
 }
 
-/// Makes a person without a password, and mails them a link to set one. Whether the address is known elsewhere on the server makes
-/// no difference. An address that has got too many invitations gets no mail: the inviter passes the link on.
-///
-/// # Errors
-///
-/// `RATE_LIMITED` when the account has sent too many invitations, or too many to that address.
+/// Makes a user without a password, and emails them a link to set one, whether or not the address is known elsewhere. An
+/// address beyond its quota gets no email: the inviter passes the link on. `RATE_LIMITED` when the account has used up its
+/// quota.
 pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Invited<user::Model>> {
     let account = caller.require(Action::ManagePeople)?;
     let email = email_address::parse(&input.email, "input.email")?;
     let name = texts::name(&input.name, "input.name")?;
     check_owner_rights(caller, input.role, input.role)?;
-    let tx = app.db.begin().await?;
-    let company = take_turn(&tx, caller, account).await?;
-    if user::Entity::in_account(account).count(&tx).await? >= MAX_PEOPLE {
-        let message = format!("an account has at most {MAX_PEOPLE} people: remove somebody first");
-        return Err(Error::broken(UserErrorCode::LimitReached, "input", message));
+    let change = begin(app, caller, account).await?;
+    let tx = &change.tx;
+    if user::Entity::in_account(account).count(tx).await? >= MAX_PEOPLE {
+        let message = format!("an account has at most {MAX_PEOPLE} users: remove one first");
+        return Err(Error::user(UserErrorCode::LimitReached, "input", message));
     }
-    let row = user::ActiveModel {
-        id: Set(app.clock.id()),
-        account_id: Set(account),
-        name: Set(name),
-        email: Set(email),
-        email_verified_at: Set(None),
-        holds_email: Set(false),
-        confirmed_at: Set(None),
-        password_hash: Set(None),
-        role: Set(input.role),
-        last_seen_at: Set(None),
-        created_at: Set(app.clock.now()),
-        removed_at: Set(None),
-    };
-    let user = row
-        .insert(&tx)
+    let user = new_user(app, account, name, email, input.role)
+        .insert(tx)
         .await
-        .or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
-    mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &user.email)).await?;
-    let is_mailed = mail_quota::invitation(&tx, app, account, &user.email).await?;
-    let way = Way::of_invitations(app, is_mailed);
-    let link = links::make(&tx, app, PersonId::User(user.id), links::INVITED, way).await?;
-    if is_mailed {
-        let mail = letters::invited_user(&user.email, &caller.who().name, &company.name, &link);
-        mailbox::queue_mail(&tx, app, mail).await?;
-    }
-    record(
-        &tx,
-        app,
-        caller,
-        &user,
-        ("user.invited", Some(json!({"role": user.role}))),
-    )
-    .await?;
-    tx.commit().await?;
-    Ok(Invited {
-        person: user,
-        link: (way == Way::Shown).then_some(link),
+        .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
+    let link = links::invite(tx, app, &Person::User(user.clone()), |link| {
+        emails::invited_user(&user.email, &change.actor.name, &change.account.name, link)
     })
+    .await?;
+    let entry = entry("user.invited", &user).with(json!({"role": user.role}));
+    change.record(entry).await?;
+    change.commit_uncompiled().await?;
+    Ok(Invited { person: user, link })
 }
 
-/// Changes what somebody may do. It holds from their next request.
+/// Changes a user's role. It holds from their next request.
 pub async fn update_role(app: &App, caller: &Caller, id: UserId, role: Role) -> Result<user::Model> {
     let account = caller.require(Action::ManagePeople)?;
-    let tx = app.db.begin().await?;
-    take_turn(&tx, caller, account).await?;
-    let user = lookup(&tx, account, id, "input.id").await?;
+    let change = begin(app, caller, account).await?;
+    let tx = &change.tx;
+    let user = lookup(tx, account, id, "input.id").await?;
     check_owner_rights(caller, user.role, role)?;
     if role != Role::Owner {
-        check_not_last_owner(&tx, &user, "input.role").await?;
+        check_not_last_owner(tx, &user, "input.role").await?;
     }
     let before = user.role;
     let mut row: user::ActiveModel = user.into();
     row.role = Set(role);
-    let user = row.update(&tx).await?;
-    accounts::touch_config(&tx, account).await?;
+    let user = row.update(tx).await?;
     let changes = json!({"before": before, "after": role});
-    record(&tx, app, caller, &user, ("user.role_changed", Some(changes))).await?;
-    tx.commit().await?;
+    change
+        .commit_with(entry("user.role_changed", &user).with(changes))
+        .await?;
     app.hub.rights_changed(account);
     Ok(user)
 }
 
-/// Removes somebody, whose sessions and links end with that. The row stays for the audit trail.
+/// Removes a user; sessions and links end. The row stays for the audit log.
 pub async fn remove(app: &App, caller: &Caller, id: UserId) -> Result<UserId> {
     let account = caller.require(Action::ManagePeople)?;
     let now = app.clock.now();
-    let tx = app.db.begin().await?;
-    take_turn(&tx, caller, account).await?;
-    let user = lookup(&tx, account, id, "id").await?;
+    let change = begin(app, caller, account).await?;
+    let tx = &change.tx;
+    let user = lookup(tx, account, id, "id").await?;
     check_owner_rights(caller, user.role, user.role)?;
-    check_not_last_owner(&tx, &user, "id").await?;
+    check_not_last_owner(tx, &user, "id").await?;
     let mut row: user::ActiveModel = user.into();
     row.removed_at = Set(Some(now));
-    let user = row.update(&tx).await?;
-    PersonId::User(id).end_sessions(&tx, now, None).await?;
-    PersonId::User(id).void_links(&tx, now).await?;
-    accounts::touch_config(&tx, account).await?;
-    record(&tx, app, caller, &user, ("user.removed", None)).await?;
-    tx.commit().await?;
+    let user = row.update(tx).await?;
+    PersonId::User(id).end_sessions(tx, now, None).await?;
+    PersonId::User(id).void_links(tx, now).await?;
+    change.commit_with(entry("user.removed", &user)).await?;
     app.hub.rights_changed(account);
     Ok(id)
 }
 
-/// Waits for other changes of the account's people, by which the caller may have lost the right to make this one.
-async fn take_turn(tx: &DatabaseTransaction, caller: &Caller, account: AccountId) -> Result<account::Model> {
-    let company = accounts::lock(tx, account).await?;
+/// Waits for other changes of the account's users, which may have taken the caller's right to this one.
+async fn begin<'a>(app: &'a App, caller: &Caller, account: AccountId) -> Result<Change<'a>> {
+    let change = Change::begin(app, caller, account).await?;
     if let Principal::User { id, role, .. } = &caller.principal {
-        let still = user::Entity::by_id(*id).one(tx).await?;
+        let still = user::Entity::by_id(*id).one(&change.tx).await?;
         if still.is_none_or(|user| user.role != *role) {
             return Err(Error::Unauthenticated(
-                "your rights were changed at this moment: try again",
+                "your rights were changed concurrently: try again",
             ));
         }
     }
-    Ok(company)
+    Ok(change)
 }
 
 async fn lookup(db: &impl ConnectionTrait, account: AccountId, id: UserId, path: &str) -> Result<user::Model> {
@@ -185,7 +146,7 @@ async fn lookup(db: &impl ConnectionTrait, account: AccountId, id: UserId, path:
         .filter(user::Column::Id.eq(id))
         .one(db)
         .await?;
-    found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, path, "no such user"))
+    found.ok_or_else(|| Error::user(UserErrorCode::NotFound, path, "no such user"))
 }
 
 /// Only owners make and unmake owners.
@@ -194,10 +155,10 @@ fn check_owner_rights(caller: &Caller, before: Role, after: Role) -> Result<()> 
     if is_owner || (before != Role::Owner && after != Role::Owner) {
         return Ok(());
     }
-    Err(Error::Forbidden("only an OWNER makes, changes or removes an OWNER"))
+    Err(Error::Forbidden("only an OWNER can add, change or remove an OWNER"))
 }
 
-/// One who has not set a password yet does not count: nobody could sign in as them.
+/// An owner without a password does not count: nobody could sign in as them.
 async fn check_not_last_owner(tx: &DatabaseTransaction, user: &user::Model, path: &str) -> Result<()> {
     let other = user::Entity::in_account(user.account_id)
         .filter(user::Column::Role.eq(Role::Owner))
@@ -208,23 +169,10 @@ async fn check_not_last_owner(tx: &DatabaseTransaction, user: &user::Model, path
     if user.role != Role::Owner || other.is_some() {
         return Ok(());
     }
-    let message = "this is the last OWNER who can sign in: make somebody else an OWNER first";
-    Err(Error::broken(UserErrorCode::Conflict, path, message))
+    let message = "this is the last OWNER who can sign in: make another user an OWNER first";
+    Err(Error::user(UserErrorCode::Conflict, path, message))
 }
 
-async fn record(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    user: &user::Model,
-    (action, changes): (&'static str, Option<Value>),
-) -> Result<()> {
-    let entry = Entry {
-        action,
-        subject_type: "User",
-        subject_id: user.id.to_string(),
-        label: Some(&user.name),
-        changes,
-    };
-    audit::record(tx, &app.clock, user.account_id, &caller.who(), entry).await
+fn entry<'a>(action: &'static str, user: &'a user::Model) -> Entry<'a> {
+    Entry::new(action, "User", user.id, &user.name)
 }

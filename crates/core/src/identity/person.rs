@@ -1,4 +1,4 @@
-//! Somebody who signs in with a password: a person of an account, or of a partner in its portal.
+//! A person who signs in with a password: a user of an account, or a portal user of a partner.
 
 use std::net::IpAddr;
 
@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use entity::audit_event::ActorKind;
 use entity::ids::{AccountId, PartnerId, PortalUserId, SessionId, UserId};
 use entity::proof::AddressProof;
+use entity::user::Role;
 use entity::{one_time_token, partner, portal_user, session, user};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
@@ -14,35 +15,29 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::caller::Principal;
+use super::principal::Principal;
 use super::tokens::Scope;
 use super::{addresses, passwords};
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::error::Result;
 
-/// Which person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PersonId {
-    /// Of an account.
     User(UserId),
-    /// Of a partner.
     Portal(PortalUserId),
 }
 
-/// Where somebody signs in.
+/// Where a person signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Within {
-    /// Wherever the address and the password are theirs.
+pub enum SignInScope {
+    /// Every account, or every portal, in which the address and the password match.
     Scope(Scope),
-    /// To that account.
     Account(AccountId),
-    /// To that partner's portal.
     Partner(PartnerId),
 }
 
-impl Within {
-    /// The world that it is in.
+impl SignInScope {
     pub fn scope(&self) -> Scope {
         match self {
             Self::Scope(scope) => *scope,
@@ -55,19 +50,35 @@ impl Within {
 /// A person who was not removed.
 #[derive(Clone, Debug)]
 pub enum Person {
-    /// Of an account.
     User(user::Model),
-    /// Of a partner.
     Portal(portal_user::Model),
 }
 
+/// A user without a password, whose address is neither held nor proven.
+pub(super) fn new_user(app: &App, account: AccountId, name: String, email: String, role: Role) -> user::ActiveModel {
+    user::ActiveModel {
+        id: Set(app.clock.id()),
+        account_id: Set(account),
+        name: Set(name),
+        email: Set(email),
+        email_verified_at: Set(None),
+        holds_email: Set(false),
+        confirmed_at: Set(None),
+        password_hash: Set(None),
+        role: Set(role),
+        last_seen_at: Set(None),
+        created_at: Set(app.clock.now()),
+        removed_at: Set(None),
+    }
+}
+
 impl PersonId {
-    /// From the two columns by which sessions and links say whose they are.
+    /// From the two columns of sessions and links.
     pub fn of(user: Option<UserId>, portal_user: Option<PortalUserId>) -> Option<Self> {
         user.map(Self::User).or(portal_user.map(Self::Portal))
     }
 
-    /// Those two columns.
+    /// The reverse of [`of`](Self::of).
     pub fn columns(self) -> (Option<UserId>, Option<PortalUserId>) {
         match self {
             Self::User(id) => (Some(id), None),
@@ -75,7 +86,7 @@ impl PersonId {
         }
     }
 
-    /// The person, if not removed.
+    /// None if removed.
     pub async fn load(self, db: &impl ConnectionTrait) -> Result<Option<Person>> {
         Ok(match self {
             Self::User(id) => user::Entity::by_id(id).one(db).await?.map(Person::User),
@@ -83,7 +94,7 @@ impl PersonId {
         })
     }
 
-    /// The person, if not removed, and not to be changed by others until the end of the transaction.
+    /// None if removed.
     pub async fn lock(self, tx: &DatabaseTransaction) -> Result<Option<Person>> {
         Ok(match self {
             Self::User(id) => user::Entity::by_id(id)
@@ -98,7 +109,6 @@ impl PersonId {
         })
     }
 
-    /// Ends all sessions, or all but one.
     pub async fn end_sessions(
         self,
         tx: &DatabaseTransaction,
@@ -117,7 +127,6 @@ impl PersonId {
         Ok(())
     }
 
-    /// Makes all unused links void.
     pub async fn void_links(self, tx: &DatabaseTransaction, now: DateTime<Utc>) -> Result<()> {
         let void = match self {
             Self::User(id) => one_time_token::Entity::void_of_user(id, now),
@@ -127,11 +136,11 @@ impl PersonId {
         Ok(())
     }
 
-    /// Notes that they were there, at most once a minute and without holding anybody up.
+    /// Notes that they were active, at most once a minute and without delaying the request.
     pub fn seen(self, app: &App) {
         let app = app.clone();
         tokio::spawn(async move {
-            if !app.tokens.recent.is_first(self.uuid()).await {
+            if !app.tokens.credentials.is_first(self.uuid()).await {
                 return;
             }
             let (db, now) = (app.db.write(), app.clock.now());
@@ -140,12 +149,11 @@ impl PersonId {
                 Self::Portal(id) => portal_user::Entity::seen(id, now).exec(db).await,
             };
             if let Err(error) = noted {
-                tracing::debug!(%error, "cannot note when somebody was last seen");
+                tracing::debug!(%error, "cannot store when a person was last seen");
             }
         });
     }
 
-    /// As the database knows it.
     pub fn uuid(self) -> Uuid {
         match self {
             Self::User(id) => id.0,
@@ -155,7 +163,6 @@ impl PersonId {
 }
 
 impl std::fmt::Display for PersonId {
-    /// The public identifier.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::User(id) => id.fmt(f),
@@ -165,16 +172,21 @@ impl std::fmt::Display for PersonId {
 }
 
 impl Person {
-    /// Who claims that address in that scope, at most so many: who holds it first, then who came first. In accounts only who has a
-    /// password already; where nobody has, those who were invited.
-    pub async fn claiming(db: &impl ConnectionTrait, within: &Within, email: &str, most: u64) -> Result<Vec<Self>> {
+    /// The first `most` people who claim an address: who holds it first, then who came first. Of an account's users those with
+    /// a password; where there are none, those who were invited.
+    pub async fn claiming(
+        db: &impl ConnectionTrait,
+        within: &SignInScope,
+        email: &str,
+        most: u64,
+    ) -> Result<Vec<Self>> {
         let of_users = || match within {
-            Within::Account(account) => user_claims(email).filter(user::Column::AccountId.eq(*account)),
-            Within::Scope(_) | Within::Partner(_) => user_claims(email),
+            SignInScope::Account(account) => user_claims(email).filter(user::Column::AccountId.eq(*account)),
+            SignInScope::Scope(_) | SignInScope::Partner(_) => user_claims(email),
         };
         let of_portals = match within {
-            Within::Partner(partner) => portal_claims(email).filter(portal_user::Column::PartnerId.eq(*partner)),
-            Within::Scope(_) | Within::Account(_) => portal_claims(email),
+            SignInScope::Partner(partner) => portal_claims(email).filter(portal_user::Column::PartnerId.eq(*partner)),
+            SignInScope::Scope(_) | SignInScope::Account(_) => portal_claims(email),
         };
         Ok(match within.scope() {
             Scope::Account => {
@@ -190,15 +202,14 @@ impl Person {
         })
     }
 
-    /// In the same order those who have a password to be compared with.
-    pub async fn candidates(db: &impl ConnectionTrait, email: &str, within: &Within) -> Result<Vec<Self>> {
+    /// The people with a password to compare, the most likely first.
+    pub async fn candidates(db: &impl ConnectionTrait, email: &str, within: &SignInScope) -> Result<Vec<Self>> {
         let mut chosen = Self::first_claims(db, email, within).await?;
-        // Of several whom the password fits.
+        // The password may match several.
         chosen.sort_by_key(|person| std::cmp::Reverse((person.has_proven(), person.latest())));
         Ok(chosen)
     }
 
-    /// Whether a link that was mailed to the address has shown that it is theirs.
     fn has_proven(&self) -> bool {
         match self {
             Self::User(user) => user.holds(AddressProof::Required),
@@ -206,7 +217,7 @@ impl Person {
         }
     }
 
-    /// When they were there last, or came.
+    /// When they were active last, or were made.
     fn latest(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::User(user) => user.last_seen_at.or(Some(user.created_at)),
@@ -214,25 +225,24 @@ impl Person {
         }
     }
 
-    async fn first_claims(db: &impl ConnectionTrait, email: &str, within: &Within) -> Result<Vec<Self>> {
+    async fn first_claims(db: &impl ConnectionTrait, email: &str, within: &SignInScope) -> Result<Vec<Self>> {
         let most = u64::try_from(passwords::CANDIDATES).unwrap_or(u64::MAX);
         let of_users = || user_claims(email).filter(user::Column::PasswordHash.is_not_null());
         let of_portals = || portal_claims(email).filter(portal_user::Column::PasswordHash.is_not_null());
         Ok(match within {
-            Within::Scope(Scope::Account) => users(of_users().limit(most).all(db).await?),
-            Within::Scope(Scope::Portal) => portal_users(of_portals().limit(most).all(db).await?),
-            Within::Account(account) => {
+            SignInScope::Scope(Scope::Account) => users(of_users().limit(most).all(db).await?),
+            SignInScope::Scope(Scope::Portal) => portal_users(of_portals().limit(most).all(db).await?),
+            SignInScope::Account(account) => {
                 let there = of_users().filter(user::Column::AccountId.eq(*account));
                 users(there.limit(most).all(db).await?)
             }
-            Within::Partner(partner) => {
+            SignInScope::Partner(partner) => {
                 let there = of_portals().filter(portal_user::Column::PartnerId.eq(*partner));
                 portal_users(there.limit(most).all(db).await?)
             }
         })
     }
 
-    /// Which person.
     pub fn id(&self) -> PersonId {
         match self {
             Self::User(user) => PersonId::User(user.id),
@@ -240,7 +250,6 @@ impl Person {
         }
     }
 
-    /// Where they sign in.
     pub fn scope(&self) -> Scope {
         match self {
             Self::User(_) => Scope::Account,
@@ -248,7 +257,6 @@ impl Person {
         }
     }
 
-    /// Their account, or the one whose partner they belong to.
     pub fn account(&self) -> AccountId {
         match self {
             Self::User(user) => user.account_id,
@@ -256,7 +264,6 @@ impl Person {
         }
     }
 
-    /// In lower case.
     pub fn email(&self) -> &str {
         match self {
             Self::User(user) => &user.email,
@@ -264,7 +271,7 @@ impl Person {
         }
     }
 
-    /// Whether the address counts as theirs; in portals it never does for one alone.
+    /// Whether the address counts as theirs alone; for portal users it never does.
     pub fn holds_address(&self, app: &App) -> bool {
         match self {
             Self::User(user) => user.holds(app.config.address_proof()),
@@ -272,7 +279,7 @@ impl Person {
         }
     }
 
-    /// Whether a mailed link has shown that the address is theirs, or the operator asks for no such proof.
+    /// Whether the address is proven, or needs no proof.
     pub fn owns_address(&self, app: &App) -> bool {
         match self {
             Self::User(user) => user.holds(app.config.address_proof()),
@@ -280,7 +287,6 @@ impl Person {
         }
     }
 
-    /// None until they have set a password.
     pub fn password_hash(&self) -> Option<&str> {
         match self {
             Self::User(user) => user.password_hash.as_deref(),
@@ -288,7 +294,6 @@ impl Person {
         }
     }
 
-    /// As shown.
     pub fn name(&self) -> &str {
         match self {
             Self::User(user) => &user.name,
@@ -296,13 +301,12 @@ impl Person {
         }
     }
 
-    /// As who acts from there.
-    pub fn who(&self, ip: Option<IpAddr>) -> Who {
+    pub fn actor(&self, ip: Option<IpAddr>) -> Actor {
         let kind = match self {
             Self::User(_) => ActorKind::User,
             Self::Portal(_) => ActorKind::PortalUser,
         };
-        Who {
+        Actor {
             kind,
             id: Some(self.id().to_string()),
             name: self.name().to_owned(),
@@ -310,7 +314,7 @@ impl Person {
         }
     }
 
-    /// With a new password. A portal user is active from the first one, and may choose a name with it.
+    /// A portal user is active from the first password on, and may choose a name with it.
     pub async fn set_password(
         self,
         tx: &DatabaseTransaction,
@@ -335,7 +339,7 @@ impl Person {
         })
     }
 
-    /// As the caller of that session; none while the partner's portal is off.
+    /// None while the partner's portal is off.
     pub async fn principal(&self, db: &impl ConnectionTrait, session: SessionId) -> Result<Option<Principal>> {
         let is_on = match self {
             Self::User(_) => true,
@@ -344,28 +348,14 @@ impl Person {
         Ok(is_on.then(|| self.in_session(session)))
     }
 
-    /// As the caller of that session, if the partner's portal is on.
     pub fn in_session(&self, session: SessionId) -> Principal {
         match self {
-            Self::User(user) => Principal::User {
-                id: user.id,
-                account: user.account_id,
-                role: user.role,
-                name: user.name.clone(),
-                session,
-            },
-            Self::Portal(user) => Principal::PortalUser {
-                id: user.id,
-                account: user.account_id,
-                partner: user.partner_id,
-                permissions: user.permissions.0.clone(),
-                name: self.name().to_owned(),
-                session,
-            },
+            Self::User(user) => Principal::of_user(user, session),
+            Self::Portal(user) => Principal::of_portal_user(user, session),
         }
     }
 
-    /// Notes that they have used a link that was mailed to their address.
+    /// After the use of a mailed link.
     pub async fn prove_address(self, tx: &DatabaseTransaction, app: &App) -> Result<Self> {
         Ok(match self {
             Self::User(user) => Self::User(addresses::prove(tx, app, &user).await?.user()),
@@ -378,7 +368,7 @@ impl Person {
         })
     }
 
-    /// Notes that somebody who reads the address takes the account as it is.
+    /// Notes that the reader of the address takes the account as it is.
     pub async fn confirm(self, tx: &DatabaseTransaction, app: &App) -> Result<Self> {
         Ok(match self {
             Self::User(user) if user.confirmed_at.is_none() => {
@@ -390,7 +380,7 @@ impl Person {
         })
     }
 
-    /// Where the operator asks for no proof, lets somebody with a password hold an address that nobody holds.
+    /// Where no proof is required, lets a user with a password hold an address that nobody holds.
     pub async fn assume_address(self, tx: &DatabaseTransaction, app: &App) -> Result<Self> {
         Ok(match self {
             Self::User(user) if !app.config.requires_proof() => Self::User(addresses::assume(tx, user).await?),
@@ -398,24 +388,19 @@ impl Person {
         })
     }
 
-    /// Tells the account's trail what they did to themselves.
-    pub async fn record(&self, tx: &DatabaseTransaction, app: &App, who: &Who, action: &'static str) -> Result<()> {
-        let entry = Entry {
-            action,
-            subject_type: match self {
-                Self::User(_) => "User",
-                Self::Portal(_) => "PortalUser",
-            },
-            subject_id: self.id().to_string(),
-            label: Some(self.name()),
-            changes: None,
+    /// Audits what they did to themselves.
+    pub async fn record(&self, tx: &DatabaseTransaction, app: &App, who: &Actor, action: &'static str) -> Result<()> {
+        let subject_type = match self {
+            Self::User(_) => "User",
+            Self::Portal(_) => "PortalUser",
         };
+        let entry = Entry::new(action, subject_type, self.id(), self.name());
         audit::record(tx, &app.clock, self.account(), who, entry).await
     }
 }
 
-/// Everybody of an account who claims an address: who has proven it first, then who holds it, then who came first. Whoever claims it
-/// later, however often, gets before nobody.
+/// All users who claim an address: who has proven it first, then who holds it, then who came first. A later claim never comes
+/// before an earlier one.
 fn user_claims(email: &str) -> Select<user::Entity> {
     use user::Column::{EmailVerifiedAt, HoldsEmail, Id};
     user::Entity::claiming(email)
@@ -424,7 +409,7 @@ fn user_claims(email: &str) -> Select<user::Entity> {
         .order_by_asc(Id)
 }
 
-/// Everybody in a portal who claims an address: who has proven it first, then who came first.
+/// All portal users who claim an address: who has proven it first, then who came first.
 fn portal_claims(email: &str) -> Select<portal_user::Entity> {
     use portal_user::Column::{EmailVerifiedAt, Id};
     portal_user::Entity::claiming(email)

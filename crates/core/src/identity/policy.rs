@@ -1,25 +1,20 @@
-//! Every permission rule of the account scope, as one pure function. The portal's permissions are a list of their own and
-//! are asked for by [`Caller::require_portal`](super::caller::Caller::require_portal).
+//! Every permission of the account scope, as a pure function. Portal permissions are checked by
+//! [`Caller::require_portal`](super::caller::Caller::require_portal).
 
 use entity::api_key::ApiKeyScope;
 use entity::user::Role;
 
-use super::caller::Principal;
+use super::principal::Principal;
 
-/// What somebody may want to do in an account.
+/// What a caller may do in an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Read the account's own data and its people.
     ReadAccount,
-    /// Change the account's own data.
     ManageAccount,
-    /// Invite, change and remove people; make and revoke keys.
+    /// Invite, change and remove users; make and revoke API keys.
     ManagePeople,
-    /// Set the mail server.
     ManageMailServer,
-    /// Read the audit trail.
     ReadAudit,
-    /// Change one's own password.
     ChangeOwnPassword,
     /// Read flows, partners, profiles, connections and submission docs.
     ReadSetup,
@@ -27,11 +22,9 @@ pub enum Action {
     ManageFlows,
     /// Change partners, their portal users, profiles and assignments.
     ManagePartners,
-    /// Read the invitations that the account sent and received.
     ReadInvitations,
     /// Invite, answer, change and end connections.
     ManageNetwork,
-    /// Submit leads and read the receipts.
     SubmitLeads,
     /// Read leads, deliveries and reports, and follow their streams.
     ReadLeads,
@@ -44,7 +37,6 @@ pub enum Action {
 }
 
 impl Action {
-    /// Every action, for tables and tests.
     pub const ALL: [Self; 16] = [
         Self::ReadAccount,
         Self::ManageAccount,
@@ -64,7 +56,7 @@ impl Action {
         Self::EraseLeads,
     ];
 
-    /// What the caller is told when it may not.
+    /// The message of the refusal.
     pub fn refusal(self) -> &'static str {
         match self {
             Self::ReadAccount | Self::ReadSetup => "your key lacks the scope for this: it takes NETWORK_READ or MANAGE",
@@ -74,7 +66,7 @@ impl Action {
             | Self::ManageNetwork
             | Self::ReadAudit
             | Self::EraseLeads => "your role does not allow this: it takes an OWNER or ADMIN",
-            Self::ChangeOwnPassword => "only a signed-in person has a password",
+            Self::ChangeOwnPassword => "only a signed-in user has a password",
             Self::ReadInvitations => {
                 "your role or key does not allow this: it takes an OWNER, ADMIN or MEMBER, or a key with NETWORK_READ or MANAGE"
             }
@@ -92,7 +84,6 @@ impl Action {
     }
 }
 
-/// Whether somebody may do that in their own account.
 pub fn allows(principal: &Principal, action: Action) -> bool {
     match principal {
         Principal::Anonymous | Principal::PortalUser { .. } => false,
@@ -129,7 +120,7 @@ fn scope_allows(scope: ApiKeyScope, action: Action) -> bool {
                 Action::ReadAccount | Action::ReadSetup | Action::ReadInvitations
             )
         }
-        // A key is never more than a MEMBER, who has no password of a key's own to change.
+        // A key has at most the rights of a MEMBER, and no password.
         ApiKeyScope::Manage => action != Action::ChangeOwnPassword && role_allows(Role::Member, action),
     }
 }

@@ -1,30 +1,28 @@
-//! A partner's people in its portal. Signing in, refreshing and new passwords are the same as for people of accounts, in a
-//! scope of their own.
+//! Portal users. They sign in, refresh and reset passwords like users of accounts, in a scope of their own.
 
 use async_graphql::InputObject;
 use entity::ids::{AccountId, PartnerId, PortalUserId};
 use entity::portal_user::{self, Permissions, PortalPermission};
 use entity::scalars::EmailAddress;
-use entity::{account, partner, session};
+use entity::{partner, session};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select, Set,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    Set,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::caller::{Caller, Principal};
-use super::links::{self, Way};
-use super::mail_quota::{self, Counted};
+use super::change::Change;
 use super::people::Invited;
-use super::person::PersonId;
+use super::person::{Person, PersonId};
 use super::policy::Action;
-use super::{accounts, email_address, letters, mailbox, texts};
+use super::{accounts, email_address, emails, links, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
-use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 use leadmesh_forms::limits::MAX_PORTAL_PEOPLE;
 
-/// What portal users may do where nothing else is said.
+/// Permissions where none are given.
 const USUAL: [PortalPermission; 4] = [
     PortalPermission::ViewLeads,
     PortalPermission::Export,
@@ -32,17 +30,15 @@ const USUAL: [PortalPermission; 4] = [
     PortalPermission::Return,
 ];
 const PHONE: usize = 40;
-const TAKEN: &str = "somebody with this address uses the portal of this partner already; \
+const TAKEN: &str = "a portal user of this partner has this address already; \
                      if the link is lost, they can ask for a new password";
 
-/// The portal users of one of the caller's partners, in the order in which they were invited.
 pub async fn list(app: &App, caller: &Caller, partner: PartnerId) -> Result<Vec<portal_user::Model>> {
     let account = caller.require(Action::ReadSetup)?;
     let users = portal_user::Entity::of_partner(account, partner).order_by_asc(portal_user::Column::Id);
     Ok(users.all(app.db.read()).await?)
 }
 
-/// One portal user of the caller's partners, if there is such a one.
 pub async fn find(app: &App, caller: &Caller, id: PortalUserId) -> Result<Option<portal_user::Model>> {
     let account = caller.require(Action::ReadSetup)?;
     let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Id.eq(id));
@@ -68,47 +64,39 @@ pub struct PortalAccess {
 pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Result<partner::Model> {
     let account = caller.require(Action::ManagePartners)?;
     let now = app.clock.now();
-    let tx = app.db.begin().await?;
-    // First the account, as whoever changes a partner's delivery does: two who wait for each other would put this off.
-    accounts::lock(&tx, account).await?;
-    let partner = lock_partner(&tx, account, input.partner).await?;
+    let change = Change::begin(app, caller, account).await?;
+    let tx = &change.tx;
+    let partner = lock_partner(tx, account, input.partner).await?;
     let narrows = input.permissions.is_some();
     let permissions = defaults(input.permissions, &partner.portal_permissions);
     let mut row: partner::ActiveModel = partner.into();
     row.portal_enabled = Set(input.enabled);
     row.portal_permissions = Set(permissions);
     row.updated_at = Set(now);
-    let partner = row.update(&tx).await?;
+    let partner = row.update(tx).await?;
     if !input.enabled {
         session::Entity::end_of_partner(account, partner.id, now)
-            .exec(&tx)
+            .exec(tx)
             .await?;
     }
     if narrows {
-        narrow(&tx, app, caller, &partner).await?;
+        narrow(tx, app, caller, &partner).await?;
     }
-    accounts::touch_config(&tx, account).await?;
-    let entry = Entry {
-        action: "portal_access.set",
-        subject_type: "Partner",
-        subject_id: partner.id.to_string(),
-        label: Some(&partner.name),
-        changes: Some(json!({"enabled": partner.portal_enabled, "permissions": partner.portal_permissions})),
-    };
-    audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
-    tx.commit().await?;
+    let changes = json!({"enabled": partner.portal_enabled, "permissions": partner.portal_permissions});
+    let entry = Entry::new("portal_access.set", "Partner", partner.id, &partner.name);
+    change.commit_with(entry.with(changes)).await?;
     app.hub.rights_changed(account);
     Ok(partner)
 }
 
-/// Takes from a partner's present people what its portal access does not hold any more.
+/// Takes from a partner's portal users what its portal access no longer includes.
 async fn narrow(tx: &DatabaseTransaction, app: &App, caller: &Caller, partner: &partner::Model) -> Result<()> {
     let users = portal_user::Entity::of_partner(partner.account_id, partner.id);
-    // In one order, so that two who change the same people cannot wait for each other.
+    // In one order, so that concurrent changes cannot deadlock.
     let users = users.order_by_asc(portal_user::Column::Id).lock_exclusive();
     for user in users.all(tx).await? {
         let left = common(&user.permissions, &partner.portal_permissions);
-        set_permissions(tx, app, caller, (user, left)).await?;
+        set_permissions(tx, app, caller, user, left).await?;
     }
     Ok(())
 }
@@ -123,25 +111,25 @@ pub struct UpdatePortalUser {
     pub permissions: Vec<PortalPermission>,
 }
 
-/// Changes what one portal user may do. What is taken from them holds at once, on their open streams too.
+/// Changes a portal user's permissions. What is taken away ends immediately, on open streams too.
 pub async fn update(app: &App, caller: &Caller, input: UpdatePortalUser) -> Result<portal_user::Model> {
     let account = caller.require(Action::ManagePartners)?;
     let tx = app.db.begin().await?;
     let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Id.eq(input.id));
     let found = mine.lock_exclusive().one(&tx).await?;
-    let user = found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "input.id", "no such portal user"))?;
-    let user = set_permissions(&tx, app, caller, (user, each_once(input.permissions))).await?;
+    let user = found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "input.id", "no such portal user"))?;
+    let user = set_permissions(&tx, app, caller, user, each_once(input.permissions)).await?;
     tx.commit().await?;
     app.hub.rights_changed(account);
     Ok(user)
 }
 
-/// Notes it in the trail, if it is a change.
 async fn set_permissions(
     tx: &DatabaseTransaction,
     app: &App,
     caller: &Caller,
-    (user, permissions): (portal_user::Model, Permissions),
+    user: portal_user::Model,
+    permissions: Permissions,
 ) -> Result<portal_user::Model> {
     if user.permissions == permissions {
         return Ok(user);
@@ -150,7 +138,8 @@ async fn set_permissions(
     let mut row: portal_user::ActiveModel = user.into();
     row.permissions = Set(permissions);
     let user = row.update(tx).await?;
-    record(tx, app, caller, &user, ("portal_user.permissions_set", Some(changes))).await?;
+    let entry = entry("portal_user.permissions_set", &user).with(changes);
+    audit::record(tx, &app.clock, user.account_id, &caller.actor(), entry).await?;
     Ok(user)
 }
 
@@ -169,12 +158,9 @@ pub struct InvitePortalUser {
     pub permissions: Option<Vec<PortalPermission>>,
 }
 
-/// Makes a portal user without a password, and mails them a link to set one. Whether the address is known elsewhere on the server
-/// makes no difference. An address that has got too many invitations gets no mail: the inviter passes the link on.
-///
-/// # Errors
-///
-/// `RATE_LIMITED` when the account has sent too many invitations, or too many to that address.
+/// Makes a portal user without a password, and emails them a link to set one, whether or not the address is known elsewhere. An
+/// address beyond its quota gets no email: the inviter passes the link on. `RATE_LIMITED` when the account has used up its
+/// quota.
 pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Result<Invited<portal_user::Model>> {
     let account = caller.require(Action::ManagePartners)?;
     let email = email_address::parse(&input.email, "input.email")?;
@@ -182,13 +168,13 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
     let tx = app.db.begin().await?;
     let partner = lock_partner(&tx, account, input.partner).await?;
     if !partner.portal_enabled {
-        let message = "the partner's portal is off: switch it on with setPortalAccess first";
-        return Err(Error::broken(UserErrorCode::NotConfigured, "input.partnerId", message));
+        let message = "the partner's portal is disabled: enable it with setPortalAccess first";
+        return Err(Error::user(UserErrorCode::NotConfigured, "input.partnerId", message));
     }
     let people = portal_user::Entity::of_partner(account, partner.id);
     if people.count(&tx).await? >= MAX_PORTAL_PEOPLE {
-        let message = format!("a partner's portal has at most {MAX_PORTAL_PEOPLE} people: remove somebody first");
-        return Err(Error::broken(UserErrorCode::LimitReached, "input.partnerId", message));
+        let message = format!("a partner's portal has at most {MAX_PORTAL_PEOPLE} users: remove one first");
+        return Err(Error::user(UserErrorCode::LimitReached, "input.partnerId", message));
     }
     let row = portal_user::ActiveModel {
         id: Set(app.clock.id()),
@@ -208,45 +194,39 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
     let user = row
         .insert(&tx)
         .await
-        .or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
-    mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &user.email)).await?;
-    let is_mailed = mail_quota::invitation(&tx, app, account, &user.email).await?;
-    let way = Way::of_invitations(app, is_mailed);
-    let link = links::make(&tx, app, PersonId::Portal(user.id), links::INVITED, way).await?;
-    if is_mailed {
-        let company = company(&tx, account).await?;
-        let mail = letters::invited_portal_user(&user.email, &company.name, &partner.name, &link);
-        mailbox::queue_mail(&tx, app, mail).await?;
-    }
-    record(
-        &tx,
-        app,
-        caller,
-        &user,
-        ("portal_user.invited", Some(json!({"permissions": user.permissions}))),
-    )
-    .await?;
-    tx.commit().await?;
-    Ok(Invited {
-        person: user,
-        link: (way == Way::Shown).then_some(link),
+        .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
+    let company = accounts::load(&tx, account).await?;
+    let link = links::invite(&tx, app, &Person::Portal(user.clone()), |link| {
+        emails::invited_portal_user(&user.email, &company.name, &partner.name, link)
     })
+    .await?;
+    let entry = entry("portal_user.invited", &user).with(json!({"permissions": user.permissions}));
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
+    tx.commit().await?;
+    Ok(Invited { person: user, link })
 }
 
-/// Removes a portal user, whose sessions and links end with that. The row stays for the audit trail.
+/// Removes a portal user; sessions and links end. The row stays for the audit log.
 pub async fn remove(app: &App, caller: &Caller, id: PortalUserId) -> Result<PortalUserId> {
     let account = caller.require(Action::ManagePartners)?;
     let now = app.clock.now();
     let tx = app.db.begin().await?;
     let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Id.eq(id));
     let found = mine.lock_exclusive().one(&tx).await?;
-    let user = found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "id", "no such portal user"))?;
+    let user = found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "id", "no such portal user"))?;
     let mut row: portal_user::ActiveModel = user.into();
     row.removed_at = Set(Some(now));
     let user = row.update(&tx).await?;
     PersonId::Portal(id).end_sessions(&tx, now, None).await?;
     PersonId::Portal(id).void_links(&tx, now).await?;
-    record(&tx, app, caller, &user, ("portal_user.removed", None)).await?;
+    audit::record(
+        &tx,
+        &app.clock,
+        account,
+        &caller.actor(),
+        entry("portal_user.removed", &user),
+    )
+    .await?;
     tx.commit().await?;
     app.hub.rights_changed(account);
     Ok(id)
@@ -262,7 +242,6 @@ pub struct UpdateContact {
     pub phone: Option<String>,
 }
 
-/// Changes the calling portal user's own contact data.
 pub async fn update_contact(app: &App, caller: &Caller, input: UpdateContact) -> Result<portal_user::Model> {
     caller.require_portal(PortalPermission::EditContact)?;
     let Principal::PortalUser { id, .. } = caller.principal else {
@@ -281,7 +260,8 @@ pub async fn update_contact(app: &App, caller: &Caller, input: UpdateContact) ->
     row.name = Set(name);
     row.phone = Set(phone);
     let user = row.update(&tx).await?;
-    record(&tx, app, caller, &user, ("portal_user.updated", None)).await?;
+    let entry = entry("portal_user.updated", &user);
+    audit::record(&tx, &app.clock, user.account_id, &caller.actor(), entry).await?;
     tx.commit().await?;
     Ok(user)
 }
@@ -289,17 +269,10 @@ pub async fn update_contact(app: &App, caller: &Caller, input: UpdateContact) ->
 async fn lock_partner(tx: &DatabaseTransaction, account: AccountId, id: PartnerId) -> Result<partner::Model> {
     let mine: Select<partner::Entity> = partner::Entity::in_account(account).filter(partner::Column::Id.eq(id));
     let found = mine.lock_exclusive().one(tx).await?;
-    found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "input.partnerId", "no such partner"))
+    found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "input.partnerId", "no such partner"))
 }
 
-async fn company(db: &impl ConnectionTrait, id: AccountId) -> Result<account::Model> {
-    account::Entity::by_id(id)
-        .one(db)
-        .await?
-        .ok_or(Error::NotFound("account"))
-}
-
-/// What was asked for, each once; else what was there; else the usual.
+/// The given permissions, each once; else the present ones; else the usual ones.
 fn defaults(asked: Option<Vec<PortalPermission>>, before: &Permissions) -> Permissions {
     let Some(asked) = asked else {
         let usual = || Permissions(USUAL.to_vec());
@@ -318,47 +291,13 @@ fn each_once(asked: Vec<PortalPermission>) -> Permissions {
     Permissions(distinct)
 }
 
-/// What both hold, in the order of the first.
+/// In the order of the first.
 fn common(held: &Permissions, allowed: &Permissions) -> Permissions {
     let kept = held.0.iter().filter(|permission| allowed.0.contains(permission));
     Permissions(kept.copied().collect())
 }
 
-async fn record(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    user: &portal_user::Model,
-    (action, changes): (&'static str, Option<Value>),
-) -> Result<()> {
-    let entry = Entry {
-        action,
-        subject_type: "PortalUser",
-        subject_id: user.id.to_string(),
-        label: Some(user.name.as_deref().unwrap_or(&user.email)),
-        changes,
-    };
-    audit::record(tx, &app.clock, user.account_id, &caller.who(), entry).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn permissions_are_what_is_asked_for_or_what_was_there_or_the_usual() {
-        use PortalPermission::{Export, ViewLeads};
-        let before = Permissions(vec![ViewLeads]);
-        assert_eq!(defaults(Some(vec![Export, Export]), &before).0, [Export]);
-        assert_eq!(defaults(Some(Vec::new()), &before).0, []);
-        assert_eq!(defaults(None, &before), before);
-        assert_eq!(defaults(None, &Permissions(Vec::new())).0, USUAL);
-    }
-
-    #[test]
-    fn what_both_hold_is_no_more_than_either() {
-        use PortalPermission::{EditDelivery, Export, Review, ViewLeads};
-        let (held, allowed) = (vec![ViewLeads, EditDelivery, Review], vec![Export, Review, ViewLeads]);
-        assert_eq!(common(&Permissions(held), &Permissions(allowed)).0, [ViewLeads, Review]);
-    }
+fn entry<'a>(action: &'static str, user: &'a portal_user::Model) -> Entry<'a> {
+    let label = user.name.as_deref().unwrap_or(&user.email);
+    Entry::new(action, "PortalUser", user.id, label)
 }

@@ -1,5 +1,5 @@
-//! What callers of open streams may do now. Each event asks anew, so that a lost right holds from the very next one on; those
-//! who ask at once are read for together, two statements for all of a kind.
+//! The present rights of callers with open streams. Every event reads them again, so a lost right holds from the next event
+//! on. Concurrent readers share two statements for each kind of credential.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,62 +10,73 @@ use entity::{api_key, portal_user, session, user};
 use sea_orm::{DatabaseTransaction, QuerySelect};
 use tokio::try_join;
 
-use super::authenticate::of_key;
 use super::caller::{Caller, Principal};
-use super::person::Person;
-use crate::app::App;
 use crate::batch_loader::BatchLoader;
-use crate::database::Lane;
+use crate::clock::Clock;
+use crate::database::Db;
 use crate::error::{Error, Result};
 
 const GONE: &str = "the session or key has ended: sign in again";
 
-/// By what somebody is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Held {
-    /// A session of somebody of an account.
+enum Credential {
     Session(SessionId),
-    /// A session of somebody of a portal.
     PortalSession(SessionId),
     Key(ApiKeyId),
 }
 
-/// Those of this process who ask at the moment.
-#[derive(Clone, Debug, Default)]
-pub struct Rights(Arc<BatchLoader<Held, Principal>>);
+type Principals = HashMap<Credential, Principal>;
 
-/// The caller with the rights that the database gives them now; an error if they have none any more.
-pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {
-    if caller.expires_at.is_some_and(|end| end <= app.clock.now()) {
-        return Err(Error::Unauthenticated(
-            "the access token has expired: refresh the session",
-        ));
-    }
-    let held = match &caller.principal {
-        Principal::Anonymous => return Ok(caller.clone()),
-        Principal::User { session, .. } => Held::Session(*session),
-        Principal::PortalUser { session, .. } => Held::PortalSession(*session),
-        Principal::ApiKey { id, .. } => Held::Key(*id),
-    };
-    // Read on behalf of all who ask at the moment: the share of one of them must not hold up the others.
-    let reading = app.by_lane(Lane::Requests);
-    let read = move |asked| {
-        let app = reading.clone();
-        async move { read(&app, asked).await }
-    };
-    let principal = app.rights.0.load(held, read).await?;
-    let principal = principal
-        .filter(|now| now.is_same(&caller.principal))
-        .ok_or(Error::Unauthenticated(GONE))?;
-    Ok(Caller {
-        principal,
-        ..caller.clone()
-    })
+#[derive(Clone, Debug)]
+pub struct Rights {
+    reader: Reader,
+    loads: Arc<BatchLoader<Credential, Principal>>,
 }
 
-/// Whether a portal user still has a permission, in the transaction of what they do by it; it cannot be taken from them before
-/// that ends.
-pub async fn in_portal(tx: &DatabaseTransaction, caller: &Caller, permission: PortalPermission) -> Result<bool> {
+impl Rights {
+    /// `db` must not be within the share of an account: its wait would hold up the other readers.
+    pub fn new(db: Db, clock: Clock) -> Self {
+        Self {
+            reader: Reader { db, clock },
+            loads: Arc::default(),
+        }
+    }
+
+    /// The caller with their present rights.
+    pub async fn refresh(&self, caller: &Caller) -> Result<Caller> {
+        if caller.expires_at.is_some_and(|end| end <= self.reader.clock.now()) {
+            return Err(Error::Unauthenticated(
+                "the access token has expired: refresh the session",
+            ));
+        }
+        let credential = match &caller.principal {
+            Principal::Anonymous => return Ok(caller.clone()),
+            Principal::User { session, .. } => Credential::Session(*session),
+            Principal::PortalUser { session, .. } => Credential::PortalSession(*session),
+            Principal::ApiKey { id, .. } => Credential::Key(*id),
+        };
+        let reader = self.reader.clone();
+        let read = move |credentials| {
+            let reader = reader.clone();
+            async move { reader.read(credentials).await }
+        };
+        let principal = self.loads.load(credential, read).await?;
+        let principal = principal
+            .filter(|now| now.is_same(&caller.principal))
+            .ok_or(Error::Unauthenticated(GONE))?;
+        Ok(Caller {
+            principal,
+            ..caller.clone()
+        })
+    }
+}
+
+/// Whether a portal user still has a permission; it cannot be taken away before the transaction ends.
+pub async fn has_portal_permission(
+    tx: &DatabaseTransaction,
+    caller: &Caller,
+    permission: PortalPermission,
+) -> Result<bool> {
     let Principal::PortalUser { id, .. } = &caller.principal else {
         return Ok(false);
     };
@@ -73,65 +84,72 @@ pub async fn in_portal(tx: &DatabaseTransaction, caller: &Caller, permission: Po
     Ok(user.is_some_and(|user| user.permissions.0.contains(&permission)))
 }
 
-async fn read(app: &App, asked: Vec<Held>) -> Result<HashMap<Held, Principal>> {
-    let (mut sessions, mut in_portals, mut keys) = (Vec::new(), Vec::new(), Vec::new());
-    for held in asked {
-        match held {
-            Held::Session(id) => sessions.push(id),
-            Held::PortalSession(id) => in_portals.push(id),
-            Held::Key(id) => keys.push(id),
+#[derive(Clone, Debug)]
+struct Reader {
+    db: Db,
+    clock: Clock,
+}
+
+impl Reader {
+    async fn read(&self, credentials: Vec<Credential>) -> Result<Principals> {
+        let (mut sessions, mut in_portals, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        for credential in credentials {
+            match credential {
+                Credential::Session(id) => sessions.push(id),
+                Credential::PortalSession(id) => in_portals.push(id),
+                Credential::Key(id) => keys.push(id),
+            }
         }
+        let (mut found, in_portals, keys) = try_join!(
+            self.by_session(sessions),
+            self.by_portal_session(in_portals),
+            self.by_key(keys)
+        )?;
+        found.extend(in_portals);
+        found.extend(keys);
+        Ok(found)
     }
-    let (mut found, in_portals, keys) = try_join!(
-        by_session(app, sessions),
-        by_portal_session(app, in_portals),
-        by_key(app, keys)
-    )?;
-    found.extend(in_portals);
-    found.extend(keys);
-    Ok(found)
-}
 
-async fn by_key(app: &App, ids: Vec<ApiKeyId>) -> Result<Vec<(Held, Principal)>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
+    async fn by_key(&self, ids: Vec<ApiKeyId>) -> Result<Principals> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let now = self.clock.now();
+        let keys = api_key::Entity::by_ids(ids).all(self.db.read()).await?;
+        let live = keys.into_iter().filter(|key| key.is_live(now));
+        Ok(live
+            .map(|key| (Credential::Key(key.id), Principal::of_key(key)))
+            .collect())
     }
-    let (keys, now) = (api_key::Entity::by_ids(ids).all(app.db.read()).await?, app.clock.now());
-    let live = keys.into_iter().filter_map(|key| of_key(Some(key), now).ok());
-    Ok(live
-        .filter_map(|(principal, _)| match &principal {
-            Principal::ApiKey { id, .. } => Some((Held::Key(*id), principal)),
-            _ => None,
-        })
-        .collect())
-}
 
-async fn by_session(app: &App, ids: Vec<SessionId>) -> Result<HashMap<Held, Principal>> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
+    async fn by_session(&self, ids: Vec<SessionId>) -> Result<Principals> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let (db, open) = (self.db.read(), session::Entity::open_among(ids.iter().copied()));
+        let (open, users) = try_join!(open.all(db), user::Entity::signed_in(ids).all(db))?;
+        let users: HashMap<_, _> = users.into_iter().map(|user| (user.id, user)).collect();
+        let known = open.iter().filter_map(|session| {
+            let user = users.get(&session.user_id?)?;
+            Some((Credential::Session(session.id), Principal::of_user(user, session.id)))
+        });
+        Ok(known.collect())
     }
-    let (db, open) = (app.db.read(), session::Entity::open_among(ids.iter().copied()));
-    let people = user::Entity::signed_in(ids);
-    let (open, people) = try_join!(open.all(db), people.all(db))?;
-    let people: HashMap<_, _> = people.into_iter().map(|row| (row.id, Person::User(row))).collect();
-    let known = open.iter().filter_map(|session| {
-        let person = people.get(&session.user_id?)?;
-        Some((Held::Session(session.id), person.in_session(session.id)))
-    });
-    Ok(known.collect())
-}
 
-async fn by_portal_session(app: &App, ids: Vec<SessionId>) -> Result<HashMap<Held, Principal>> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
+    async fn by_portal_session(&self, ids: Vec<SessionId>) -> Result<Principals> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let (db, open) = (self.db.read(), session::Entity::open_among(ids.iter().copied()));
+        let (open, users) = try_join!(open.all(db), portal_user::Entity::signed_in(ids).all(db))?;
+        let users: HashMap<_, _> = users.into_iter().map(|user| (user.id, user)).collect();
+        let known = open.iter().filter_map(|session| {
+            let user = users.get(&session.portal_user_id?)?;
+            Some((
+                Credential::PortalSession(session.id),
+                Principal::of_portal_user(user, session.id),
+            ))
+        });
+        Ok(known.collect())
     }
-    let (db, open) = (app.db.read(), session::Entity::open_among(ids.iter().copied()));
-    let people = portal_user::Entity::signed_in(ids);
-    let (open, people) = try_join!(open.all(db), people.all(db))?;
-    let people: HashMap<_, _> = people.into_iter().map(|row| (row.id, Person::Portal(row))).collect();
-    let known = open.iter().filter_map(|session| {
-        let person = people.get(&session.portal_user_id?)?;
-        Some((Held::PortalSession(session.id), person.in_session(session.id)))
-    });
-    Ok(known.collect())
 }

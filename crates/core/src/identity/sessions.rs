@@ -1,9 +1,9 @@
-//! Log-ins: a short access token, and a refresh token that is replaced at each use.
+//! Sessions: a short access token, and a refresh token that is replaced at each use.
 //!
-//! A refresh token that was replaced before ends its whole session when it is used again, for then two parties hold tokens
-//! of it. One exception: for a minute after it was replaced, and while its successor is unused, the token before gives that very
-//! successor once more. Two tabs that refresh at the same moment, or a client whose answer got lost, are no thieves; and of a
-//! thief who comes that early and his victim the second to use the successor still ends the session.
+//! A second use of a replaced refresh token ends the session, because two parties hold its tokens. One exception: for a minute
+//! after the replacement, and while the successor is unused, the old token returns that same successor again. It serves two tabs
+//! that refresh together, and clients whose response was lost. If a thief comes in that minute, the second use of the successor
+//! still ends the session.
 
 use std::net::IpAddr;
 
@@ -15,32 +15,28 @@ use subtle::ConstantTimeEq;
 
 use super::caller::Caller;
 use super::email_address;
-use super::guesses::{self, Guess};
 use super::known_networks;
+use super::password_attempts::{self, PasswordAttempt};
 use super::passwords;
-use super::person::{Person, PersonId, Within};
+use super::person::{Person, PersonId, SignInScope};
 use super::throttle::Kind;
 use super::tokens::{self, Scope, Subject};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 
-/// How long somebody stays signed in without refreshing.
+/// How long a session lasts without a refresh.
 pub const LIFETIME: TimeDelta = TimeDelta::days(30);
-/// How long the refresh token before the current one gives the current one again.
+/// How long a replaced refresh token gives its successor again.
 pub const GRACE: TimeDelta = TimeDelta::seconds(60);
 
-const WRONG: &str = "email or password is not right";
+const WRONG: &str = "the email address or the password is wrong";
 const ENDED: &str = "the session has ended: sign in again";
-const PORTAL_OFF: &str = "the access to this portal is switched off: ask the account that gave it to you";
+const PORTAL_OFF: &str = "the access to this portal is disabled: ask the account that gave it to you";
 
-/// The tokens of a log-in.
 #[derive(Clone)]
 pub struct Session {
-    /// For the `Authorization` header.
     pub access_token: String,
-    /// For the next session, once.
     pub refresh_token: String,
-    /// When the access token ends.
     pub expires_at: DateTime<Utc>,
     /// When the session ends, however often it is refreshed.
     pub ends_at: DateTime<Utc>,
@@ -52,12 +48,10 @@ impl std::fmt::Debug for Session {
     }
 }
 
-/// Somebody who has just shown who they are.
+/// A person who has just authenticated.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
-    /// Their tokens.
     pub session: Session,
-    /// As who they may act with them.
     pub caller: Caller,
 }
 
@@ -72,72 +66,71 @@ pub struct LogIn {
     pub password: String,
 }
 
-/// Signs somebody in. A wrong password and an unknown address answer alike, after the same time.
+/// A wrong password and an unknown address answer alike, after the same time.
 pub async fn log_in(app: &App, scope: Scope, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
-    log_in_within(app, Within::Scope(scope), ip, input).await
+    log_in_within(app, SignInScope::Scope(scope), ip, input).await
 }
 
-/// The same, where an address may be known in several places under one password. Of several people who claim an address the
-/// password tells which it is: who has proven the address goes first, then who was there last.
-pub async fn log_in_within(app: &App, within: Within, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
-    let wrong = || Error::broken(UserErrorCode::Invalid, "input", WRONG);
+/// The same for one account or portal. Of several people with the address and the password, one with a proven address comes
+/// first, then the most recently active.
+pub async fn log_in_within(app: &App, within: SignInScope, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
+    let wrong = || Error::user(UserErrorCode::Invalid, "input", WRONG);
     let email = email_address::normalise(&input.email).unwrap_or_default();
-    let guess = Guess {
+    let attempt = PasswordAttempt {
         scope: within.scope(),
         email: &email,
         ip,
     };
-    guesses::check_network(app, guess).await?;
+    password_attempts::check_network(app, attempt).await?;
     let candidates = Person::candidates(app.db.read(), &email, &within).await?;
-    let candidates = guesses::check(app, guess, candidates).await?;
+    let candidates = password_attempts::check(app, attempt, candidates).await?;
     let able = candidates.into_iter().filter_map(|person| {
         let hash = person.password_hash()?.to_owned();
         Some((person.id(), hash))
     });
     let able: Vec<_> = able.collect();
     let hashes = able.iter().map(|(_, hash)| hash.clone()).collect();
-    let fitting = passwords::first_of(input.password.clone(), hashes).await?;
-    let fitting = fitting.ok_or_else(wrong)?;
-    let (id, hash) = able.into_iter().nth(fitting.place).ok_or_else(wrong)?;
-    let newer = if fitting.is_outdated {
+    let matching = passwords::first_of(input.password.clone(), hashes).await?;
+    let matching = matching.ok_or_else(wrong)?;
+    let (id, hash) = able.into_iter().nth(matching.index).ok_or_else(wrong)?;
+    let newer = if matching.is_outdated {
         Some(passwords::hash(input.password.clone()).await?)
     } else {
         None
     };
-    let shown = Shown { id, email, hash, newer };
-    if let Some(signed_in) = shown.open(app, ip).await? {
+    let verified = VerifiedLogin { id, email, hash, newer };
+    if let Some(signed_in) = verified.open(app, ip).await? {
         return Ok(signed_in);
     }
-    if !fitting.is_outdated {
+    if !matching.is_outdated {
         return Err(wrong());
     }
-    // Who signed in at the same moment has replaced the outdated hash.
+    // A concurrent log-in may have replaced the outdated hash.
     let now = id.load(app.db.read()).await?;
     let hash = now.and_then(|person| person.password_hash().map(str::to_owned));
     if !passwords::verify(input.password, hash.clone()).await? {
         return Err(wrong());
     }
-    let shown = Shown {
+    let verified = VerifiedLogin {
         hash: hash.unwrap_or_default(),
         newer: None,
-        ..shown
+        ..verified
     };
-    shown.open(app, ip).await?.ok_or_else(wrong)
+    verified.open(app, ip).await?.ok_or_else(wrong)
 }
 
-/// Somebody who has shown that they know a password.
-struct Shown {
+/// A person whose password was verified.
+struct VerifiedLogin {
     id: PersonId,
-    /// With which they signed in.
     email: String,
-    /// That it fitted.
+    /// The hash that matched.
     hash: String,
-    /// That is to replace it.
+    /// Replaces an outdated hash.
     newer: Option<String>,
 }
 
-impl Shown {
-    /// Begins a session, unless the password or the address was changed while it was checked.
+impl VerifiedLogin {
+    /// Begins a session, unless the password or the address was changed meanwhile.
     async fn open(&self, app: &App, ip: Option<IpAddr>) -> Result<Option<SignedIn>> {
         let tx = app.db.begin().await?;
         let is_same =
@@ -155,7 +148,7 @@ impl Shown {
     }
 }
 
-/// Begins a session of somebody who has shown who they are.
+/// Begins a session of an authenticated person.
 pub(super) async fn open(tx: &DatabaseTransaction, app: &App, person: &Person, ip: Option<IpAddr>) -> Result<SignedIn> {
     let now = app.clock.now();
     let id: SessionId = app.clock.id();
@@ -176,7 +169,7 @@ pub(super) async fn open(tx: &DatabaseTransaction, app: &App, person: &Person, i
         tx,
         app,
         person,
-        Granted {
+        IssuedSession {
             session,
             refresh_token,
             ip,
@@ -190,19 +183,19 @@ fn end_of(app: &App, session: &session::Model) -> DateTime<Utc> {
     session.created_at + TimeDelta::days(app.config.settings.session_days.into())
 }
 
-/// A session with the token by which it goes on.
-struct Granted {
+/// A session with its refresh token.
+struct IssuedSession {
     session: session::Model,
     refresh_token: String,
     ip: Option<IpAddr>,
 }
 
-async fn signed_in(tx: &DatabaseTransaction, app: &App, person: &Person, granted: Granted) -> Result<SignedIn> {
-    let Granted {
+async fn signed_in(tx: &DatabaseTransaction, app: &App, person: &Person, issued: IssuedSession) -> Result<SignedIn> {
+    let IssuedSession {
         session,
         refresh_token,
         ip,
-    } = granted;
+    } = issued;
     known_networks::note(tx, app, person.id(), ip).await?;
     let ends_at = end_of(app, &session);
     let session = session.id;
@@ -232,7 +225,7 @@ async fn signed_in(tx: &DatabaseTransaction, app: &App, person: &Person, granted
     })
 }
 
-/// Takes a refresh token for new tokens, in either scope. The same again within [`GRACE`] gives the same refresh token again.
+/// Exchanges a refresh token, in either scope. A repetition within [`GRACE`] gives the same refresh token again.
 pub async fn refresh(app: &App, ip: Option<IpAddr>, token: &str) -> Result<SignedIn> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let ended = || Error::Unauthenticated(ENDED);
@@ -248,36 +241,38 @@ pub async fn refresh(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Signe
         None => return Err(ended()),
     };
     let refresh_token = app.tokens.successor(id, token);
-    let presented = Presented {
+    let hashes = TokenHashes {
         hash: tokens::hash(token),
         successor: tokens::hash(&refresh_token),
     };
     let now = app.clock.now();
     let verdict = if now < end_of(app, &session) {
-        judge(&session, &presented, now)
+        judge(&session, &hashes, now)
     } else {
         Verdict::Over
     };
     match verdict {
         Verdict::Current | Verdict::Repeated => {
             let session = if verdict == Verdict::Current {
-                rotate(&tx, app, session, presented).await?
+                rotate(&tx, app, session, hashes).await?
             } else {
                 session
             };
-            let granted = Granted {
+            let issued = IssuedSession {
                 session,
                 refresh_token,
                 ip,
             };
-            let signed_in = signed_in(&tx, app, &person, granted).await?;
+            let signed_in = signed_in(&tx, app, &person, issued).await?;
             tx.commit().await?;
             person.id().seen(app);
             Ok(signed_in)
         }
         Verdict::Reused => {
             end(&tx, app, session).await?;
-            person.record(&tx, app, &person.who(ip), "session.token_reused").await?;
+            person
+                .record(&tx, app, &person.actor(ip), "session.token_reused")
+                .await?;
             tx.commit().await?;
             app.hub.rights_changed(person.account());
             Err(ended())
@@ -286,8 +281,8 @@ pub async fn refresh(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Signe
     }
 }
 
-/// The SHA-256 of a refresh token, and of the one that replaces it.
-struct Presented {
+/// The SHA-256 of a refresh token and of its successor.
+struct TokenHashes {
     hash: String,
     successor: String,
 }
@@ -297,19 +292,19 @@ struct Presented {
 enum Verdict {
     /// The one that is valid now.
     Current,
-    /// Replaced within the grace, by the one that is valid now.
+    /// Replaced within the grace period, by the current token.
     Repeated,
-    /// Replaced within the grace, but its successor cannot be told any more: the operator has changed the secret since.
+    /// Replaced within the grace period, but its successor cannot be computed: the operator has changed the secret since.
     Replaced,
-    /// Replaced before that, or never given out.
+    /// Replaced before the grace period, or never issued.
     Reused,
-    /// Whatever it is, the session has ended.
+    /// The session has ended.
     Over,
 }
 
-fn judge(session: &session::Model, presented: &Presented, now: DateTime<Utc>) -> Verdict {
+fn judge(session: &session::Model, hashes: &TokenHashes, now: DateTime<Utc>) -> Verdict {
     let same = |kept: &str, given: &str| bool::from(kept.as_bytes().ct_eq(given.as_bytes()));
-    let is = |kept: &str| same(kept, &presented.hash);
+    let is = |kept: &str| same(kept, &hashes.hash);
     if session.ended_at.is_some() || session.expires_at <= now {
         return Verdict::Over;
     }
@@ -320,7 +315,7 @@ fn judge(session: &session::Model, presented: &Presented, now: DateTime<Utc>) ->
     let is_previous = session.previous_hash.as_deref().is_some_and(is);
     if !is_previous || now >= replaced_at + GRACE {
         Verdict::Reused
-    } else if same(&session.token_hash, &presented.successor) {
+    } else if same(&session.token_hash, &hashes.successor) {
         Verdict::Repeated
     } else {
         Verdict::Replaced
@@ -331,11 +326,11 @@ async fn rotate(
     tx: &DatabaseTransaction,
     app: &App,
     session: session::Model,
-    presented: Presented,
+    hashes: TokenHashes,
 ) -> Result<session::Model> {
     let mut row: session::ActiveModel = session.into();
-    row.token_hash = Set(presented.successor);
-    row.previous_hash = Set(Some(presented.hash));
+    row.token_hash = Set(hashes.successor);
+    row.previous_hash = Set(Some(hashes.hash));
     row.expires_at = Set(app.clock.now() + LIFETIME);
     Ok(row.update(tx).await?)
 }
@@ -347,7 +342,7 @@ async fn end(tx: &DatabaseTransaction, app: &App, session: session::Model) -> Re
     Ok(())
 }
 
-/// Ends the session of a refresh token. A token that is not known is as good as ended.
+/// Ends the session of a refresh token. An unknown token counts as ended.
 pub async fn log_out(app: &App, ip: Option<IpAddr>, token: &str) -> Result<()> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let Some(id) = tokens::session_of(token) else {
@@ -393,11 +388,11 @@ mod tests {
     }
 
     fn verdict(session: &session::Model, hash: &str, successor: &str, now: DateTime<Utc>) -> Verdict {
-        let presented = Presented {
+        let hashes = TokenHashes {
             hash: hash.into(),
             successor: successor.into(),
         };
-        judge(session, &presented, now)
+        judge(session, &hashes, now)
     }
 
     #[test]

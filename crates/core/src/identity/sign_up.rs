@@ -1,4 +1,4 @@
-//! New accounts.
+//! Sign-up of accounts.
 
 use async_graphql::InputObject;
 use entity::scalars::{EmailAddress, TimeZone, UrlText};
@@ -11,7 +11,7 @@ use entity::user::{self, Role};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, IntoActiveModel, Set};
 
 use super::accounts::{self, NewAccount};
-use super::person::Person;
+use super::person::{Person, new_user};
 use super::sessions::{self, SignedIn};
 use super::throttle::Kind;
 use super::tokens;
@@ -19,9 +19,9 @@ use super::{addresses, email_address, passwords, texts, verification};
 use crate::app::App;
 use crate::audit;
 use crate::config::{Config, SignUp as Mode};
-use crate::error::{Broken, Error, OrBroken, Result, UserErrorCode};
+use crate::error::{Error, OnUniqueViolation, Result, UserError, UserErrorCode};
 
-const TAKEN: &str = "somebody with this address has signed up already: sign in, or ask for a new password";
+const TAKEN: &str = "a user with this address exists already: sign in, or ask for a new password";
 
 /// A company and its first user.
 ///
@@ -49,30 +49,27 @@ pub struct SignUp {
     pub invitation_token: Option<String>,
 }
 
-/// How somebody comes to sign up.
+/// How a person comes to sign up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Through {
-    /// By themselves.
+pub enum SignUpOrigin {
     Public,
-    /// By the token of an invitation.
     Invitation,
-    /// By the operator on the command line, whom the sign-up mode does not bind.
+    /// By the operator on the command line; the sign-up mode does not apply.
     Operator,
 }
 
 impl SignUp {
-    /// How somebody who says this comes.
-    pub fn through(&self) -> Through {
+    pub fn origin(&self) -> SignUpOrigin {
         match self.invitation_token {
-            Some(_) => Through::Invitation,
-            None => Through::Public,
+            Some(_) => SignUpOrigin::Invitation,
+            None => SignUpOrigin::Public,
         }
     }
 }
 
-/// Makes an account with its first person and its inbox, and signs that person in.
-pub async fn sign_up(app: &App, ip: Option<IpAddr>, through: Through, input: SignUp) -> Result<SignedIn> {
-    let plan = plan(&app.config, through)?;
+/// Makes an account with its first user and its Inbox, and signs the user in.
+pub async fn sign_up(app: &App, ip: Option<IpAddr>, origin: SignUpOrigin, input: SignUp) -> Result<SignedIn> {
+    let plan = plan(&app.config, origin)?;
     app.throttle.check_ip(Kind::SignUpIp, ip).await?;
     let email = email_address::parse(&input.email, "input.email")?;
     let name = texts::name(&input.name, "input.name")?;
@@ -89,14 +86,14 @@ pub async fn sign_up(app: &App, ip: Option<IpAddr>, through: Through, input: Sig
     let account = accounts::make(&tx, app, new).await?;
     let mut proven_at = None;
     if let Some(token) = &input.invitation_token {
-        // What proves that the address is theirs lets the account see the invitation; it answers nothing.
+        // The token proves the address, which lets the account see the invitation. It does not answer the invitation.
         let mut invitation = check_invitation(&tx, app, token, &email).await?.into_active_model();
         invitation.to_account_id = Set(Some(account.id));
         invitation.update(&tx).await?;
         addresses::make_room(&tx, app, &email, "input.email").await?;
         proven_at = Some(app.clock.now());
     }
-    let first = First {
+    let first = FirstUser {
         name,
         email,
         hash,
@@ -108,54 +105,54 @@ pub async fn sign_up(app: &App, ip: Option<IpAddr>, through: Through, input: Sig
         None => verification::ask_for_proof(&tx, app, &owner, &account).await?,
     }
     let person = Person::User(owner);
-    let entry = accounts::entry(&account, "account.created", None);
-    audit::record(&tx, &app.clock, account.id, &person.who(ip), entry).await?;
+    let entry = accounts::entry("account.created", &account);
+    audit::record(&tx, &app.clock, account.id, &person.actor(ip), entry).await?;
     let signed_in = sessions::open(&tx, app, &person, ip).await?;
     tx.commit().await?;
     person.id().seen(app);
     Ok(signed_in)
 }
 
-/// The invitation of a token, if the one who signs up is the invited one and it still waits for an answer.
+/// The pending invitation of a token, if it was sent to this address.
 async fn check_invitation(db: &impl ConnectionTrait, app: &App, token: &str, email: &str) -> Result<invitation::Model> {
     const PATH: &str = "input.invitationToken";
     let found = invitation::Entity::by_token_hash(&tokens::hash(token)).one(db).await?;
     let Some(row) = found else {
         let message = "no such invitation: open the newest link that was mailed to you";
-        return Err(Error::broken(UserErrorCode::NotFound, PATH, message));
+        return Err(Error::user(UserErrorCode::NotFound, PATH, message));
     };
     if row.to_email.as_deref() != Some(email) {
         let message = "this invitation was sent to another address: sign up with that one";
-        return Err(Error::broken(UserErrorCode::EmailMismatch, "input.email", message));
+        return Err(Error::user(UserErrorCode::EmailMismatch, "input.email", message));
     }
     match row.status_at(app.clock.now()) {
         InvitationStatus::Pending => Ok(row),
         InvitationStatus::Expired => {
-            let message = "the time of this invitation has passed: ask the inviter to send it again";
-            Err(Error::broken(UserErrorCode::Expired, PATH, message))
+            let message = "this invitation has expired: ask the inviter to send it again";
+            Err(Error::user(UserErrorCode::Expired, PATH, message))
         }
         _ => {
-            let message = "this invitation was answered or taken back already";
-            Err(Error::broken(UserErrorCode::InvitationClosed, PATH, message))
+            let message = "this invitation was answered or cancelled already";
+            Err(Error::user(UserErrorCode::InvitationClosed, PATH, message))
         }
     }
 }
 
-fn plan(config: &Config, through: Through) -> Result<Plan> {
+fn plan(config: &Config, origin: SignUpOrigin) -> Result<Plan> {
     let settings = &config.settings;
-    match (settings.sign_up, through) {
-        (_, Through::Operator) | (Mode::Open, Through::Public) => Ok(settings.default_plan),
-        (Mode::Open | Mode::Invited, Through::Invitation) => Ok(settings.invited_plan),
-        (Mode::Invited, Through::Public) => Err(Error::Forbidden(
+    match (settings.sign_up, origin) {
+        (_, SignUpOrigin::Operator) | (Mode::Open, SignUpOrigin::Public) => Ok(settings.default_plan),
+        (Mode::Open | Mode::Invited, SignUpOrigin::Invitation) => Ok(settings.invited_plan),
+        (Mode::Invited, SignUpOrigin::Public) => Err(Error::Forbidden(
             "this server takes new accounts by invitation only: open the link of your invitation",
         )),
-        (Mode::Closed, Through::Public | Through::Invitation) => {
+        (Mode::Closed, SignUpOrigin::Public | SignUpOrigin::Invitation) => {
             Err(Error::Forbidden("this server takes no new accounts: ask its operator"))
         }
     }
 }
 
-fn checked(input: &SignUp, contact_email: String, plan: Plan) -> std::result::Result<NewAccount, Broken> {
+fn checked(input: &SignUp, contact_email: String, plan: Plan) -> std::result::Result<NewAccount, UserError> {
     let website = input.website.as_deref();
     let timezone = input.timezone.as_deref().unwrap_or("UTC");
     Ok(NewAccount {
@@ -167,36 +164,28 @@ fn checked(input: &SignUp, contact_email: String, plan: Plan) -> std::result::Re
     })
 }
 
-/// The first person of a new account.
-struct First {
+struct FirstUser {
     name: String,
     email: String,
     hash: String,
     proven_at: Option<DateTime<Utc>>,
 }
 
-async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, first: First) -> Result<user::Model> {
+async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, first: FirstUser) -> Result<user::Model> {
     let row = user::ActiveModel {
-        id: Set(app.clock.id()),
-        account_id: Set(account.id),
-        name: Set(first.name),
-        email: Set(first.email),
         holds_email: Set(first.proven_at.is_some() || !app.config.requires_proof()),
         email_verified_at: Set(first.proven_at),
         confirmed_at: Set(first.proven_at),
         password_hash: Set(Some(first.hash)),
-        role: Set(Role::Owner),
-        last_seen_at: Set(None),
-        created_at: Set(app.clock.now()),
-        removed_at: Set(None),
+        ..new_user(app, account.id, first.name, first.email, Role::Owner)
     };
     row.insert(tx)
         .await
-        .or_broken(UserErrorCode::Taken, "input.email", TAKEN)
+        .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)
 }
 
-/// Refuses early, before the work of a hash, what the index would refuse later. Where addresses are to be proven, anybody may claim
-/// one: no answer tells whether somebody has it, and the mail that follows tells its owner.
+/// Refuses early, before the work of a hash, what the index would refuse later. Where addresses are to be proven, anyone may
+/// claim one: no answer reveals whether it is known, and the email that follows informs its owner.
 async fn check_free(app: &App, email: &str, proves: bool) -> Result<()> {
     let holder = user::Entity::holder_of(email, app.config.address_proof())
         .one(app.db.read())
@@ -209,7 +198,7 @@ async fn check_free(app: &App, email: &str, proves: bool) -> Result<()> {
         }
     });
     if is_taken {
-        return Err(Error::broken(UserErrorCode::Taken, "input.email", TAKEN));
+        return Err(Error::user(UserErrorCode::Taken, "input.email", TAKEN));
     }
     Ok(())
 }

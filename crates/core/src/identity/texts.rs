@@ -1,61 +1,60 @@
-//! Short texts that people give to things.
+//! Checks of names, websites and other short texts.
 
 use url::Url;
 
-use crate::error::{Broken, UserErrorCode};
+use crate::error::{UserError, UserErrorCode};
 
-/// Most characters of a name.
+/// In characters.
 pub const NAME: usize = 120;
 const ADDRESS: usize = 2_048;
 
-/// A name: one line, trimmed, not empty, at most [`NAME`] characters.
-pub fn name(text: &str, path: &str) -> Result<String, Broken> {
+/// One line, trimmed, not empty, at most [`NAME`] characters.
+pub fn name(text: &str, path: &str) -> Result<String, UserError> {
     line(text, NAME, path)
 }
 
-/// One line of text, trimmed, not empty, with a limit of characters. Control characters never get in: a database may
-/// refuse them, and a line break could end a mail header.
-pub fn line(text: &str, limit: usize, path: &str) -> Result<String, Broken> {
+/// One line of text, trimmed, not empty. Control characters are refused: a database may not take them, and a line break could
+/// end an email header.
+pub fn line(text: &str, limit: usize, path: &str) -> Result<String, UserError> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(Broken::new(UserErrorCode::Required, path, "write something here"));
+        return Err(UserError::new(UserErrorCode::Required, path, "enter a value"));
     }
     if text.chars().count() > limit {
-        let message = format!("take at most {limit} characters");
-        return Err(Broken::new(UserErrorCode::TooLong, path, message));
+        let message = format!("use at most {limit} characters");
+        return Err(UserError::new(UserErrorCode::TooLong, path, message));
     }
     if text.chars().any(char::is_control) {
-        let message = "take one line without control characters";
-        return Err(Broken::new(UserErrorCode::Invalid, path, message));
+        let message = "use one line without control characters";
+        return Err(UserError::new(UserErrorCode::Invalid, path, message));
     }
     Ok(text.to_owned())
 }
 
-/// Text of several lines, trimmed, not empty, with a limit of characters. Of control characters only line breaks and tabs get in.
-pub fn paragraph(text: &str, limit: usize, path: &str) -> Result<String, Broken> {
+/// Text of several lines, trimmed, not empty. Of control characters only line breaks and tabs are allowed.
+pub fn paragraph(text: &str, limit: usize, path: &str) -> Result<String, UserError> {
     let text = text.trim().replace("\r\n", "\n");
     let one_line = text.replace(['\n', '\t'], " ");
     line(&one_line, limit, path).map(|_checked| text)
 }
 
-/// The address of a website, as people can open it.
-pub fn website(text: &str, path: &str) -> Result<String, Broken> {
+pub fn website(text: &str, path: &str) -> Result<String, UserError> {
     let text = line(text, ADDRESS, path)?;
     let is_web = Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if is_web {
         return Ok(text);
     }
     let message = "this is not the address of a website: write it as https://example.com";
-    Err(Broken::new(UserErrorCode::Invalid, path, message))
+    Err(UserError::new(UserErrorCode::Invalid, path, message))
 }
 
-/// The IANA name of a time zone, such as `Europe/Berlin`.
-pub fn timezone(text: &str, path: &str) -> Result<String, Broken> {
+/// An IANA name, such as `Europe/Berlin`.
+pub fn timezone(text: &str, path: &str) -> Result<String, UserError> {
     match text.trim().parse::<chrono_tz::Tz>() {
         Ok(zone) => Ok(zone.name().to_owned()),
         Err(_unknown) => {
-            let message = "no such time zone: take an IANA name such as Europe/Berlin or America/New_York";
-            Err(Broken::new(UserErrorCode::Invalid, path, message))
+            let message = "no such time zone: use an IANA name such as Europe/Berlin or America/New_York";
+            Err(UserError::new(UserErrorCode::Invalid, path, message))
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Limits of guesses, in fixed windows: in Redis for all nodes together, or in this process when there is none or it fails.
+//! Limits of attempts in fixed windows, in Redis for all nodes; in this process if there is no Redis or it fails.
 //!
-//! What is counted is every try, right or wrong, so that no answer tells which it was.
+//! Every attempt counts, right or wrong, so that no answer reveals which it was.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,46 +18,42 @@ use crate::error::{Error, Result};
 const FIVE_MINUTES: u32 = 5 * 60;
 const QUARTER: u32 = 15 * 60;
 const HOUR: u32 = 60 * 60;
-/// Counters kept in this process; the ones that were used least go first.
+/// Counters kept in this process; the least used go first.
 const COUNTERS: u64 = 100_000;
-/// Counts a try. The window is part of the key; the counter is only kept a while longer than its window.
+/// Counts a try. The window is part of the key; the counter is kept a while longer than its window.
 const COUNT: &str = "
 local tries = redis.call('INCR', KEYS[1])
 if tries == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 return tries";
 
-/// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Log-ins, by email address and network of the caller.
     LogInEmail,
-    /// Log-ins, by email address, from networks in which nobody with it has signed in before.
+    /// Log-ins, by email address, from networks in which no user with the address has signed in before.
     LogInOfStrangers,
-    /// Checks of the own password of somebody who is signed in, by session.
+    /// Checks of a signed-in user's own password, by session.
     OwnPassword,
-    /// Log-ins, by address of the caller.
+    /// Log-ins, by IP address.
     LogInIp,
-    /// Requests that carry a refresh or one-time token or ask for a mail, by address of the caller.
+    /// Requests that carry a refresh or one-time token or ask for an email, by IP address.
     TokenIp,
-    /// New accounts, by address of the caller.
+    /// Sign-ups, by IP address.
     SignUpIp,
-    /// Invitations to connect that are sent or sent again, by account.
+    /// Invitations sent or resent, by account.
     Invitation,
     /// Look-ups of other accounts, by account.
     FindAccount,
 }
 
-/// So many tries in so many seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// Tries.
     pub tries: u32,
-    /// Seconds of the window.
+    /// Length of the window.
     pub seconds: u32,
 }
 
 impl Kind {
-    /// How often it may be tried.
     pub const fn limit(self) -> Limit {
         let (tries, seconds) = match self {
             Self::LogInEmail | Self::OwnPassword => (10, FIVE_MINUTES),
@@ -85,7 +81,6 @@ impl Kind {
     }
 }
 
-/// Counts tries.
 #[derive(Clone)]
 pub struct Throttle {
     clock: Clock,
@@ -111,7 +106,7 @@ impl Throttle {
         }
     }
 
-    /// Counts a try, and refuses it when there were too many in this window. Only a hash of the key is kept.
+    /// Counts a try, and refuses it beyond the limit of this window. Only a hash of the key is stored.
     pub async fn check(&self, kind: Kind, key: &str) -> Result<()> {
         let Limit { tries, seconds } = kind.limit();
         let now = u64::try_from(self.clock.now().timestamp()).unwrap_or_default();
@@ -124,7 +119,7 @@ impl Throttle {
         Err(Error::RateLimited { retry_after })
     }
 
-    /// The same by the caller's address; without one, as for the operator on the command line, there is no limit.
+    /// By the caller's address; without one, as for the operator on the command line, there is no limit.
     pub async fn check_ip(&self, kind: Kind, ip: Option<IpAddr>) -> Result<()> {
         match ip {
             Some(ip) => self.check(kind, &network(ip)).await,
@@ -137,7 +132,7 @@ impl Throttle {
             let mut call = self.count.key(&counter);
             match call.arg(seconds).invoke_async(&mut redis).await {
                 Ok(tries) => return tries,
-                Err(error) => tracing::warn!(%error, "cannot count tries in Redis; counting in this process"),
+                Err(error) => tracing::warn!(%error, "cannot count attempts in Redis; counting in this process"),
             }
         }
         let fresh = async { Arc::new(AtomicU32::new(0)) };
@@ -151,7 +146,7 @@ impl std::fmt::Debug for Throttle {
     }
 }
 
-/// Who holds one IPv6 address mostly holds the 64 bits of addresses around it.
+/// The holder of one IPv6 address mostly holds the 64 bits of addresses around it.
 pub(super) fn network(ip: IpAddr) -> String {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.to_string(),

@@ -1,6 +1,6 @@
-//! Access tokens (RFC 7519, signed by HS256), and the random texts behind refresh tokens, one-time links and API keys.
+//! Access tokens (RFC 7519, signed by HS256), and the random texts of refresh tokens, one-time links and API keys.
 //!
-//! The random texts hold 256 bits, so they are kept as a plain SHA-256: there is nothing to guess.
+//! The random texts have 256 bits, too many to guess, so a plain SHA-256 of them is stored.
 
 use std::fmt::Write;
 
@@ -14,43 +14,40 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::credential_cache::CredentialCache;
 use super::jwt_ring::install_jwt_provider;
-use super::recent::Recent;
 use crate::config::Secret;
 
-/// How long an access token works, if its session does not end before.
+/// Unless the session ends before.
 pub const ACCESS_LIFETIME: TimeDelta = TimeDelta::minutes(15);
-/// What API keys start with.
+/// Prefix of API keys.
 pub const API_KEY: &str = "lmk_";
-/// What the tokens of one-time links start with.
+/// Prefix of the tokens of one-time links.
 pub const ONE_TIME: &str = "lmt_";
 const REFRESH: &str = "lmr_";
 const ISSUER: &str = "leadmesh";
 const SESSION_BYTES: usize = 16;
 const SECRET_BYTES: usize = 32;
 
-/// The two worlds that a person can be signed in to.
+/// Where a person signs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// An account's own people.
+    /// An account's users.
     Account,
-    /// A partner's people, in the portal.
+    /// A partner's people, in its portal.
     Portal,
 }
 
-/// What an access token says.
+/// The content of an access token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who made it.
     pub iss: String,
     /// The person, as `usr_…` or `pusr_…`.
     pub sub: String,
-    /// The account whose person, or whose partner's person, it is.
+    /// The user's account, or the account of the portal user's partner.
     pub acct: AccountId,
-    /// Where it may be used.
     pub scope: Scope,
-    /// The log-in that it belongs to.
     pub sid: SessionId,
     /// When it was made, in Unix seconds.
     pub iat: i64,
@@ -58,22 +55,20 @@ pub struct Claims {
     pub exp: i64,
 }
 
-/// Keys of access tokens, and who used credentials lately.
+/// Keys of access tokens, and the credential cache.
 #[derive(Clone)]
 pub struct TokenKeys {
     sign: EncodingKey,
     verify: DecodingKey,
-    /// Makes refresh tokens from those before them.
+    /// Derives each refresh token from the one before.
     successors: hmac::Key,
-    /// Hides the networks that people were in.
+    /// Hides the networks from which people sign in.
     networks: hmac::Key,
     validation: Validation,
-    /// Who used credentials lately.
-    pub recent: Recent,
+    pub credentials: CredentialCache,
 }
 
 impl TokenKeys {
-    /// Keys from the operator's secret.
     pub fn new(secret: &Secret) -> Self {
         install_jwt_provider();
         let mut validation = Validation::new(Algorithm::HS256);
@@ -87,7 +82,7 @@ impl TokenKeys {
             successors: derived(secret, b"leadmesh successor of a refresh token"),
             networks: derived(secret, b"leadmesh network of a person"),
             validation,
-            recent: Recent::default(),
+            credentials: CredentialCache::default(),
         }
     }
 
@@ -113,19 +108,19 @@ impl TokenKeys {
         Ok((token, DateTime::from_timestamp(exp, 0).unwrap_or(now)))
     }
 
-    /// The refresh token that replaces another one: always the same, so that a repeated refresh gives what the first one gave
-    /// although only hashes of tokens are kept. Who has seen only one of the two cannot make the other without the secret.
+    /// The successor of a refresh token: always the same, so that a repeated refresh gives the same answer although only hashes
+    /// are stored. Without the secret neither token gives the other.
     pub fn successor(&self, session: SessionId, token: &str) -> String {
         let secret = hmac::sign(&self.successors, token.as_bytes());
         refresh_text(session, secret.as_ref())
     }
 
-    /// What is kept of a network: there are few enough of them to find one from a plain hash.
+    /// A keyed hash: networks are few enough to be found from a plain one.
     pub fn network(&self, network: &str) -> String {
         URL_SAFE_NO_PAD.encode(hmac::sign(&self.networks, network.as_bytes()).as_ref())
     }
 
-    /// What a token says, if it is one of ours and has not ended. Whether its session has is another question.
+    /// The content of a valid token. Whether its session has ended is not checked.
     pub fn read(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
         let claims: Claims = jsonwebtoken::decode(token, &self.verify, &self.validation).ok()?.claims;
         (now.timestamp() < claims.exp).then_some(claims)
@@ -138,33 +133,28 @@ impl std::fmt::Debug for TokenKeys {
     }
 }
 
-/// A key for one use from the operator's secret, so that what is made for one use is worth nothing in another.
+/// A key for one use, so that what is made for one use is worth nothing in another.
 fn derived(secret: &Secret, usage: &[u8]) -> hmac::Key {
     let key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret.0), usage);
     hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
 }
 
-/// For whom an access token is.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// As `usr_…` or `pusr_…`.
     pub person: String,
-    /// Of which account.
     pub account: AccountId,
-    /// Where it may be used.
     pub scope: Scope,
-    /// Which log-in.
     pub session: SessionId,
 }
 
-/// A new random text with that prefix.
 pub fn random(prefix: &str) -> String {
     let secret: [u8; SECRET_BYTES] = rand::random();
     format!("{prefix}{}", URL_SAFE_NO_PAD.encode(secret))
 }
 
-/// The first refresh token of a session. It names its session, so that even one that was replaced long ago can be told as
-/// re-used; knowing the session alone is enough to end it, never to use it.
+/// The first refresh token of a session. It names its session, so that reuse is recognized long after the token was replaced.
+/// Knowing the session is enough to end it, never to use it.
 pub fn refresh_token(session: SessionId) -> String {
     let secret: [u8; SECRET_BYTES] = rand::random();
     refresh_text(session, &secret)
@@ -175,14 +165,13 @@ fn refresh_text(session: SessionId, secret: &[u8]) -> String {
     format!("{REFRESH}{}", URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// The session that a refresh token names.
 pub fn session_of(token: &str) -> Option<SessionId> {
     let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix(REFRESH)?).ok()?;
     let (session, secret) = bytes.split_first_chunk::<SESSION_BYTES>()?;
     (secret.len() == SECRET_BYTES).then(|| SessionId(Uuid::from_bytes(*session)))
 }
 
-/// SHA-256 in hexadecimal digits: what is kept of a random text.
+/// SHA-256 in hexadecimal digits.
 pub fn hash(token: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
     digest.as_ref().iter().fold(String::new(), |mut text, byte| {

@@ -1,4 +1,4 @@
-//! Proving an address by a mailed link: of a person at sign-up and after a change, and of an account's contact.
+//! Proofs of addresses through a mailed link: of a user at sign-up and after a change, and of an account's contact.
 
 use async_graphql::InputObject;
 use entity::scalars::EmailAddress;
@@ -11,36 +11,33 @@ use entity::proof::AddressProof;
 use entity::{account, user};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, Set};
 
+use super::account_confirmation::{self, Consent};
 use super::caller::{Caller, Principal};
-use super::holdings::Holdings;
 use super::links::{self, NewLink};
-use super::mail_quota::{self, Counted};
+use super::mail_quota::{self, QuotaKey};
+use super::other_access::OtherAccess;
 use super::person::{Person, PersonId};
 use super::policy::Action;
-use super::takeover::{self, Consent};
 use super::throttle::Kind;
-use super::{accounts, addresses, email_address, guesses, letters, mailbox, passwords};
+use super::{accounts, addresses, email_address, emails, mail_queue, password_attempts};
 use crate::app::App;
 use crate::audit;
-use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 
-const NO_PERSON: &str = "only a signed-in person of an account has an address to prove";
+const NO_PERSON: &str = "only a signed-in user of an account has an address to prove";
 const GONE: &str = "you have been removed from the account";
-const TAKEN: &str = "somebody else uses this address: choose another one";
+const TAKEN: &str = "another user has this address: choose another one";
 
-/// What a link proves, for its holder before they decide.
+/// What a proof link proves, for its holder before they decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
-    /// The address.
+pub struct ProofPreview {
     pub email: String,
-    /// The account that says it is its own.
     pub account: String,
-    /// Who in the account signs in with it; none for its contact address.
+    /// None for the account's contact address.
     pub person: Option<String>,
-    /// When that account was made.
     pub since: DateTime<Utc>,
-    /// What else is in it that the reader has to know and to agree to; empty when there is nothing.
-    pub found_there: Vec<String>,
+    /// Who and what else has access to the account; empty if the reader need not confirm it.
+    pub other_access: Vec<String>,
 }
 
 /// Whose address a link proves.
@@ -49,54 +46,47 @@ enum Claimant {
     Contact(account::Model),
 }
 
-/// What a link would prove, without using it.
-pub async fn look(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Asked> {
+pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<ProofPreview> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let db = app.db.read();
     let (claimant, email) = claimant(db, app, token).await?;
     Ok(match claimant {
         Claimant::Person(person) => {
-            let account = company(db, &person).await?;
-            Asked {
+            let account = accounts::load(db, person.account_id).await?;
+            ProofPreview {
                 email,
                 account: account.name,
-                found_there: lines(takeover::found_there(db, app, &person).await?),
+                other_access: lines(account_confirmation::other_access(db, app, &person).await?),
                 person: Some(person.name),
                 since: account.created_at,
             }
         }
-        Claimant::Contact(account) => Asked {
+        Claimant::Contact(account) => ProofPreview {
             email,
             account: account.name,
             person: None,
             since: account.created_at,
-            found_there: Vec::new(),
+            other_access: Vec::new(),
         },
     })
 }
 
-fn lines(found: Option<Holdings>) -> Vec<String> {
+fn lines(found: Option<OtherAccess>) -> Vec<String> {
     found.map(|found| found.lines()).unwrap_or_default()
 }
 
-/// Who uses a link that proves an address.
+/// Who uses a proof link.
 #[derive(Clone, Copy, Debug)]
 pub struct Prover {
-    /// Where they are.
     pub ip: Option<IpAddr>,
     /// The person as whom they are signed in.
     pub signed_in: Option<UserId>,
-    /// Whether they take the account as it is.
     pub consent: Consent,
 }
 
-/// Proves an address by the token of a mailed link. A link works once. Whoever is signed in as the person as well has the password
-/// and reads the address: the account is theirs.
-///
-/// # Errors
-///
-/// TAKEN when another person has proven the address before. CONFLICT, with what there is, when somebody else may have made the
-/// account, and more in it could act than this person.
+/// Proves an address by the token of a mailed link, which works once. A user who is signed in has the password and reads the
+/// address: the account is theirs. TAKEN when another user has proven the address before. CONFLICT, with what else has access,
+/// when another person may have made the account.
 pub async fn verify(app: &App, prover: Prover, token: &str) -> Result<()> {
     let ip = prover.ip;
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
@@ -111,13 +101,13 @@ pub async fn verify(app: &App, prover: Prover, token: &str) -> Result<()> {
     if let Claimant::Person(person) = &first {
         addresses::lock_claims(&tx, &person.email).await?;
     }
-    // Again under the locks: of two uses at once one gets through.
+    // Checked again under the locks, so that only one of two concurrent uses succeeds.
     let (claimant, email) = claimant(&tx, app, token).await?;
     match claimant {
         Claimant::Person(person) => {
             let is_own = prover.signed_in == Some(person.id);
             if !is_own && prover.consent == Consent::Ask {
-                takeover::ask(&tx, app, &person, "confirmAccount").await?;
+                account_confirmation::ask(&tx, app, &person, "confirmAccount").await?;
             }
             let person = addresses::prove(&tx, app, &person).await?.require("token")?;
             one_time_token::Entity::void_proofs_of_user(person.id, now)
@@ -127,22 +117,24 @@ pub async fn verify(app: &App, prover: Prover, token: &str) -> Result<()> {
             if is_own {
                 person = person.confirm(&tx, app).await?;
             }
-            person.record(&tx, app, &person.who(ip), "user.address_proven").await?;
+            person
+                .record(&tx, app, &person.actor(ip), "user.address_proven")
+                .await?;
         }
         Claimant::Contact(_) => {
             addresses::prove_contact(&tx, app, account, &email).await?;
             one_time_token::Entity::void_proofs_of_account(account, now)
                 .exec(&tx)
                 .await?;
-            let entry = accounts::entry(&locked, "account.contact_proven", None);
-            audit::record(&tx, &app.clock, account, &audit::Who::system(), entry).await?;
+            let entry = accounts::entry("account.contact_proven", &locked);
+            audit::record(&tx, &app.clock, account, &audit::Actor::system(), entry).await?;
         }
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// Whose address it is, and the address, if the link may still be used and the address is still the one that it was mailed to.
+/// The claimant and the address, if the link is valid and the address is still the one that it was mailed to.
 async fn claimant(db: &impl ConnectionTrait, app: &App, token: &str) -> Result<(Claimant, String)> {
     const PATH: &str = "token";
     let row = links::usable(db, app, token, PATH).await?;
@@ -163,7 +155,7 @@ async fn claimant(db: &impl ConnectionTrait, app: &App, token: &str) -> Result<(
     Ok((claimant.ok_or_else(unknown)?, email))
 }
 
-/// Mails the link again that proves the caller's own address. Nothing is sent for one that is proven already.
+/// Emails the link again that proves the caller's own address, unless it is proven.
 pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
     let person = own_row(app, caller).await?;
     require_mail(app)?;
@@ -171,8 +163,8 @@ pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
         return Ok(());
     }
     let tx = app.db.begin().await?;
-    mail_quota::require(&tx, app, Counted::ProofsBy(&person.id.to_string())).await?;
-    let account = company(&tx, &person).await?;
+    mail_quota::require(&tx, app, QuotaKey::ProofsBy(&person.id.to_string())).await?;
+    let account = accounts::load(&tx, person.account_id).await?;
     if may_write(&tx, app, &person.email).await? {
         mail_link(&tx, app, &person, &account).await?;
     }
@@ -180,7 +172,7 @@ pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
     Ok(())
 }
 
-/// Mails the link again that proves the contact address of the caller's account.
+/// Emails the link again that proves the contact address of the caller's account.
 pub async fn resend_contact(app: &App, caller: &Caller) -> Result<()> {
     let id = caller.require(Action::ManageAccount)?;
     require_mail(app)?;
@@ -189,7 +181,7 @@ pub async fn resend_contact(app: &App, caller: &Caller) -> Result<()> {
     if account.contact_verified_at.is_some() {
         return Ok(());
     }
-    mail_quota::require(&tx, app, Counted::ProofsBy(&id.to_string())).await?;
+    mail_quota::require(&tx, app, QuotaKey::ProofsBy(&id.to_string())).await?;
     let email = account.contact_email.as_deref().unwrap_or_default();
     if may_write(&tx, app, email).await? {
         mail_contact_link(&tx, app, &account).await?;
@@ -198,8 +190,8 @@ pub async fn resend_contact(app: &App, caller: &Caller) -> Result<()> {
     Ok(())
 }
 
-/// Writes the mail after a sign-up or a change, where addresses are to be proven. An address that gets too many gets no more for
-/// a while: nobody is told, as it may not be the fault of whoever signs up now.
+/// Emails a proof link after a sign-up or a change, where proof is required. An address beyond its quota gets none, and no
+/// error reports it: the present user may not have caused it.
 pub(super) async fn ask_for_proof(
     tx: &DatabaseTransaction,
     app: &App,
@@ -212,7 +204,6 @@ pub(super) async fn ask_for_proof(
     Ok(())
 }
 
-/// The same for the contact address of an account.
 pub(super) async fn ask_for_contact_proof(tx: &DatabaseTransaction, app: &App, account: &account::Model) -> Result<()> {
     let email = account.contact_email.as_deref().unwrap_or_default();
     if app.config.requires_proof() && account.contact_verified_at.is_none() && may_write(tx, app, email).await? {
@@ -222,11 +213,11 @@ pub(super) async fn ask_for_contact_proof(tx: &DatabaseTransaction, app: &App, a
 }
 
 async fn may_write(tx: &DatabaseTransaction, app: &App, email: &str) -> Result<bool> {
-    mail_quota::allows(tx, app, Counted::ProofsTo(email)).await
+    mail_quota::allows(tx, app, QuotaKey::ProofsTo(email)).await
 }
 
-/// Writes the mail with the link. One whose address somebody else has proven is told that instead: both cost the same, and only who
-/// reads the mail learns which it was.
+/// Emails the link. If another user has proven the address, the email says so instead: both cost the same, and only the reader
+/// learns which it was.
 async fn mail_link(tx: &DatabaseTransaction, app: &App, person: &user::Model, account: &account::Model) -> Result<()> {
     let holder = user::Entity::holder_of(&person.email, AddressProof::Required)
         .one(tx)
@@ -241,12 +232,12 @@ async fn mail_link(tx: &DatabaseTransaction, app: &App, person: &user::Model, ac
         lifetime: links::PROOF,
     };
     let token = links::insert(tx, app, link).await?;
-    let letter = if held {
-        letters::address_in_use(&person.email, &account.name, &app.config.public_url)
+    let email = if held {
+        emails::address_in_use(&person.email, &account.name, &app.config.public_url)
     } else {
-        letters::prove_address(&person.email, &account.name, &page(app, &token))
+        emails::prove_address(&person.email, &account.name, &page(app, &token))
     };
-    mailbox::queue_mail(tx, app, letter).await?;
+    mail_queue::queue_mail(tx, app, email).await?;
     Ok(())
 }
 
@@ -263,8 +254,8 @@ async fn mail_contact_link(tx: &DatabaseTransaction, app: &App, account: &accoun
         lifetime: links::PROOF,
     };
     let token = links::insert(tx, app, link).await?;
-    let letter = letters::prove_contact(&email, &account.name, &page(app, &token));
-    mailbox::queue_mail(tx, app, letter).await?;
+    let email = emails::prove_contact(&email, &account.name, &page(app, &token));
+    mail_queue::queue_mail(tx, app, email).await?;
     Ok(())
 }
 
@@ -276,8 +267,8 @@ fn require_mail(app: &App) -> Result<()> {
     if app.config.mail.is_some() {
         return Ok(());
     }
-    let message = "this server sends no mail, so no address can be proven: its operator has to set LEADMESH_SMTP_URL";
-    Err(Error::broken(UserErrorCode::NotConfigured, "", message))
+    let message = "this server sends no email, so no address can be proven: its operator has to set LEADMESH_SMTP_URL";
+    Err(Error::user(UserErrorCode::NotConfigured, "", message))
 }
 
 async fn own_row(app: &App, caller: &Caller) -> Result<user::Model> {
@@ -296,11 +287,6 @@ fn session_of(caller: &Caller) -> Result<SessionId> {
     }
 }
 
-async fn company(db: &impl ConnectionTrait, person: &user::Model) -> Result<account::Model> {
-    let found = account::Entity::by_id(person.account_id).one(db).await?;
-    found.ok_or(Error::NotFound("account"))
-}
-
 /// A new address to sign in with.
 ///
 /// No `Debug`, so that no log line can show the secret in it.
@@ -314,42 +300,37 @@ pub struct ChangeEmail {
     pub current_password: String,
 }
 
-/// Gives the caller another address to sign in with. It is not proven yet; the old one is free for others at once.
+/// Gives the caller another address to sign in with, not proven yet. The old one is free for others immediately.
 pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Result<user::Model> {
     let known = own_row(app, caller).await?;
     let email = email_address::parse(&input.email, "input.email")?;
-    guesses::check_own(app, session_of(caller)?).await?;
     let old = known.password_hash.clone();
-    let wrong = || {
-        let message = "this is not your password";
-        Error::broken(UserErrorCode::Invalid, "input.currentPassword", message)
-    };
-    if !passwords::verify(input.current_password, old.clone()).await? {
-        return Err(wrong());
-    }
+    password_attempts::check_own(app, session_of(caller)?, input.current_password, old.clone()).await?;
     let tx = app.db.begin().await?;
     let account = accounts::lock(&tx, known.account_id).await?;
     let Some(Person::User(person)) = PersonId::User(known.id).lock(&tx).await? else {
         return Err(Error::Unauthenticated(GONE));
     };
     if person.password_hash != old {
-        return Err(wrong());
+        return Err(password_attempts::wrong_password());
     }
     if person.email == email {
         return Ok(person);
     }
-    mail_quota::require(&tx, app, Counted::ProofsBy(&person.id.to_string())).await?;
+    mail_quota::require(&tx, app, QuotaKey::ProofsBy(&person.id.to_string())).await?;
     let mut row: user::ActiveModel = person.into();
     row.email = Set(email);
     row.email_verified_at = Set(None);
     row.confirmed_at = Set(None);
     row.holds_email = Set(!app.config.requires_proof());
     let person = row.update(&tx).await;
-    let person = person.or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
+    let person = person.on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
     PersonId::User(person.id).void_links(&tx, app.clock.now()).await?;
     ask_for_proof(&tx, app, &person, &account).await?;
     let changed = Person::User(person.clone());
-    changed.record(&tx, app, &caller.who(), "user.address_changed").await?;
+    changed
+        .record(&tx, app, &caller.actor(), "user.address_changed")
+        .await?;
     tx.commit().await?;
     Ok(person)
 }

@@ -1,4 +1,4 @@
-//! Who is asking, as rows: what a client shows of its own credentials. Whoever has credentials may see these.
+//! The caller's own rows, for the viewer of the API.
 
 use entity::{account, api_key, portal_user, user};
 use sea_orm::{ColumnTrait, QueryFilter};
@@ -9,7 +9,7 @@ use super::policy::{self, Action};
 use crate::app::App;
 use crate::error::Result;
 
-/// The caller's account; none for portal users, and for keys that may not read it.
+/// None for portal users, and for keys that may not read it.
 pub async fn account(app: &App, caller: &Caller) -> Result<Option<account::Model>> {
     if !policy::allows(&caller.principal, Action::ReadAccount) {
         return Ok(None);
@@ -17,7 +17,6 @@ pub async fn account(app: &App, caller: &Caller) -> Result<Option<account::Model
     accounts::get(app, caller).await.map(Some)
 }
 
-/// The caller as a person of an account.
 pub async fn user(app: &App, caller: &Caller) -> Result<Option<user::Model>> {
     let Principal::User { id, .. } = &caller.principal else {
         return Ok(None);
@@ -25,7 +24,6 @@ pub async fn user(app: &App, caller: &Caller) -> Result<Option<user::Model>> {
     Ok(user::Entity::by_id(*id).one(app.db.read()).await?)
 }
 
-/// The caller as a program of an account.
 pub async fn api_key(app: &App, caller: &Caller) -> Result<Option<api_key::Model>> {
     let Principal::ApiKey { id, account, .. } = &caller.principal else {
         return Ok(None);
@@ -34,7 +32,6 @@ pub async fn api_key(app: &App, caller: &Caller) -> Result<Option<api_key::Model
     Ok(own.one(app.db.read()).await?)
 }
 
-/// The caller as a person of a partner.
 pub async fn portal_user(app: &App, caller: &Caller) -> Result<Option<portal_user::Model>> {
     let Principal::PortalUser { id, .. } = &caller.principal else {
         return Ok(None);

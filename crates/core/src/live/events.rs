@@ -1,14 +1,15 @@
 //! Appending to event logs.
 //!
 //! Numbers taken from a sequence become visible out of order, so a reader that has seen number 7 could miss a 6 that commits
-//! later. Here a log's numbers come from its `topic` row, whose lock is held until the commit: whoever has number 7 waited
-//! for 6 to become visible. Appending is therefore the last act of a transaction, so that the lock is held only for the commit.
+//! later. Here a log's numbers come from its `topic` row, whose lock is held until the commit, so number 7 is taken
+//! only once 6 is visible. Appending is therefore the last act of a transaction, so that the lock is held only for the commit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use entity::event::{self, EventKind};
+use entity::ids::AccountId;
 use entity::topic;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
@@ -25,11 +26,10 @@ const CHUNK: usize = 1_000;
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
-    /// The account or partner in whose log it goes.
+    /// An account or a partner.
     pub topic: Uuid,
-    /// What.
     pub kind: EventKind,
-    /// The lead or delivery.
+    /// A lead, delivery, invitation, connection or source.
     pub subject: Uuid,
     /// What subscriptions filter by.
     pub scope: Option<Uuid>,
@@ -45,31 +45,40 @@ impl NewEvent {
     pub fn unlogged(self) -> Self {
         Self { outcome: None, ..self }
     }
+
+    pub fn of_account(account: AccountId, kind: EventKind, subject: Uuid) -> Self {
+        Self {
+            topic: account.0,
+            kind,
+            subject,
+            scope: None,
+            detail: None,
+            outcome: None,
+        }
+    }
 }
 
-/// The logs that were appended to; told to the hub after the commit.
-pub type Heads = BTreeMap<Uuid, Grown>;
+/// The logs that were appended to, for the hub after the commit.
+pub type LogHeads = BTreeMap<Uuid, LogGrowth>;
 
-/// How a log has grown.
 #[derive(Clone, Debug, Default)]
-pub struct Grown {
-    /// The number of its last entry.
+pub struct LogGrowth {
+    /// Number of the last entry.
     pub head: i64,
-    /// The entries that lead up to that without a gap, where they are at hand: listeners of this node need not read them.
+    /// The entries up to `head` without a gap, where they are at hand: followers on this node need not read them.
     pub entries: Vec<Arc<event::Model>>,
     /// What is logged after the commit.
     pub outcomes: Vec<Outcome>,
 }
 
-/// How many of these events are of a kind.
 pub fn count(events: &[NewEvent], kind: EventKind) -> usize {
     events.iter().filter(|event| event.kind == kind).count()
 }
 
 /// Appends to the logs; the last act of a transaction.
-pub async fn append(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<NewEvent>) -> Result<Heads, DbErr> {
+pub async fn append(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<NewEvent>) -> Result<LogHeads, DbErr> {
     if events.is_empty() {
-        return Ok(Heads::new());
+        return Ok(LogHeads::new());
     }
     let heads = if tx.get_database_backend() == DatabaseBackend::Postgres {
         append_postgres(tx, at, &events).await?
@@ -82,7 +91,7 @@ pub async fn append(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<New
         let outcomes = events.iter().filter_map(|event| event.outcome.clone()).collect();
         let entries = numbered(head, events).map(|(seq, event)| Arc::new(entry(seq, at, event)));
         let entries = entries.collect();
-        let grown = Grown {
+        let grown = LogGrowth {
             head,
             entries,
             outcomes,
@@ -100,13 +109,12 @@ fn by_log(events: &[NewEvent]) -> BTreeMap<Uuid, Vec<&NewEvent>> {
     logs
 }
 
-/// New entries of one log with their numbers, of which the last is the head.
+/// Numbers the new entries of one log; the last is the head.
 fn numbered(head: i64, events: Vec<&NewEvent>) -> impl Iterator<Item = (i64, &NewEvent)> {
     let before = head - i64::try_from(events.len()).unwrap_or(i64::MAX);
     (before + 1..).zip(events)
 }
 
-/// As it stands in the database.
 fn entry(seq: i64, at: DateTime<Utc>, event: &NewEvent) -> event::Model {
     event::Model {
         topic_id: event.topic,
@@ -119,7 +127,8 @@ fn entry(seq: i64, at: DateTime<Utc>, event: &NewEvent) -> event::Model {
     }
 }
 
-/// One statement. The rows of `topic` are locked in the order of their ids, so that two transactions cannot wait for each other.
+/// One statement. The rows of `topic` are locked in the order of their ids, so that two transactions cannot wait for each
+/// other.
 const APPEND: &str = "
 WITH new AS (
     SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[]) WITH ORDINALITY AS t (topic_id, kind, subject_id, scope_id, detail, place)
@@ -141,7 +150,7 @@ async fn append_postgres(
 ) -> Result<BTreeMap<Uuid, i64>, DbErr> {
     let column = |of: fn(&NewEvent) -> Uuid| -> Vec<Uuid> { events.iter().map(of).collect() };
     let kinds: Vec<String> = events.iter().map(|event| event.kind.to_value()).collect();
-    // The library takes no nulls in an array: the nil UUID and the empty text stand for them.
+    // The library binds no nulls in an array: the nil UUID and the empty text stand for them.
     let scopes: Vec<Uuid> = events.iter().map(|event| event.scope.unwrap_or_default()).collect();
     let details: Vec<String> = events
         .iter()

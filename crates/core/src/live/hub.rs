@@ -1,5 +1,5 @@
-//! Who listens to which event log on this node. What is told by this node comes with what happened; other nodes tell only a log's
-//! new head, and what happened is read from the database, once for all listeners of a log.
+//! The followers of event logs on this node. Commits of this node notify them with the events themselves; other nodes publish only
+//! a log's new head, and the events are read from the database once for all followers.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -13,26 +13,26 @@ use sea_orm::QuerySelect;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::events::Heads;
+use super::events::LogHeads;
 use crate::batch_loader::BatchLoader;
 use crate::config::Settings;
 use crate::database::Connection;
 use crate::error::Result;
 use crate::outcomes::Outcome;
 
-/// The channel on which nodes tell each other new heads.
+/// The Redis channel for new heads.
 pub fn channel(settings: &Settings) -> String {
     format!("{}:heads", settings.redis_prefix)
 }
 
-/// What stands in place of a head where listeners are only to look.
-pub const ROUSE: &str = "look";
-/// Events read at once, and kept for the other listeners of the log.
+/// Stands in place of a head where followers are only to check.
+pub const WAKE: &str = "look";
+/// Events read together, and kept for the other followers of the log.
 pub const PAGE: usize = 256;
-/// Longest wait for Redis to take a notice; the others then find the event by their own reading.
+/// Longest wait for Redis to take a notice; other nodes then find the event by themselves.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// The listeners of this node.
+/// The followers of this node.
 #[derive(Clone)]
 pub struct Hub {
     topics: Arc<Mutex<HashMap<Uuid, Weak<Topic>>>>,
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Hub {
     }
 }
 
-/// One log with listeners.
+/// One log with followers.
 pub struct Topic {
     id: Uuid,
     head: watch::Sender<i64>,
@@ -55,7 +55,7 @@ pub struct Topic {
 }
 
 impl Hub {
-    /// A hub that also tells other nodes, when there is a Redis.
+    /// Notifies other nodes too, when there is a Redis.
     pub fn new(settings: &Settings, redis: Option<ConnectionManager>) -> Self {
         Self {
             topics: Arc::default(),
@@ -81,23 +81,23 @@ impl Hub {
         topic
     }
 
-    /// Tells the listeners of this node, and the other nodes, that logs have grown. After the commit only.
-    pub fn tell(&self, heads: &Heads) {
+    /// Notifies the followers of this node, and the other nodes, that logs have grown. After the commit only.
+    pub fn notify(&self, heads: &LogHeads) {
         for (id, grown) in heads {
             grown.outcomes.iter().for_each(Outcome::log);
             if let Some((first, topic)) = grown.entries.first().zip(self.listened_to(*id)) {
                 topic.keep(first.seq - 1, &grown.entries);
             }
-            self.tell_here(*id, grown.head);
+            self.notify_here(*id, grown.head);
         }
         if let Some(redis) = self.redis.clone().filter(|_| !heads.is_empty()) {
-            let told = heads.iter().map(|(id, grown)| format!("{id}:{}", grown.head)).collect();
-            tokio::spawn(tell_others(redis, self.channel.clone(), told));
+            let messages = heads.iter().map(|(id, grown)| format!("{id}:{}", grown.head)).collect();
+            tokio::spawn(notify_nodes(redis, self.channel.clone(), messages));
         }
     }
 
-    /// Tells the listeners of this node.
-    pub fn tell_here(&self, id: Uuid, head: i64) {
+    /// Notifies the followers of this node.
+    pub fn notify_here(&self, id: Uuid, head: i64) {
         if let Some(topic) = self.listened_to(id) {
             topic
                 .head
@@ -110,29 +110,29 @@ impl Hub {
         topics.get(&id).and_then(Weak::upgrade)
     }
 
-    /// The place where it is told that somebody's rights in an account, or in its portals, have changed; nothing is numbered there.
+    /// The topic of changed rights in an account or its portals; it has no entries.
     pub fn rights(&self, account: AccountId) -> Arc<Topic> {
         self.topic(rights_of(account))
     }
 
-    /// Tells every node that somebody's rights in an account, or in its portals, have changed. After the commit only.
+    /// Notifies every node that rights in an account, or in its portals, have changed. After the commit only.
     pub fn rights_changed(&self, account: AccountId) {
-        self.rouse_here(rights_of(account));
+        self.wake_here(rights_of(account));
         if let Some(redis) = self.redis.clone() {
-            let told = vec![format!("{}:{ROUSE}", rights_of(account))];
-            tokio::spawn(tell_others(redis, self.channel.clone(), told));
+            let messages = vec![format!("{}:{WAKE}", rights_of(account))];
+            tokio::spawn(notify_nodes(redis, self.channel.clone(), messages));
         }
     }
 
-    /// Makes the listeners of this node look, whatever they know.
-    pub fn rouse_here(&self, id: Uuid) {
+    /// Makes the followers of this node check, whatever they know.
+    pub fn wake_here(&self, id: Uuid) {
         if let Some(topic) = self.listened_to(id) {
             topic.head.send_modify(|_| ());
         }
     }
 
-    /// Makes every listener read again: after notices may have been lost.
-    pub fn tell_all(&self) {
+    /// Makes every follower read again: after notices may have been lost.
+    pub fn wake_all(&self) {
         let topics: Vec<Arc<Topic>> = self
             .topics
             .lock()
@@ -146,20 +146,20 @@ impl Hub {
     }
 }
 
-/// No log has the identifier of an account with every bit turned round.
+/// No log has the inverted identifier of an account.
 fn rights_of(account: AccountId) -> Uuid {
     Uuid::from_u128(!account.0.as_u128())
 }
 
-async fn tell_others(mut redis: ConnectionManager, channel: Arc<str>, told: Vec<String>) {
+async fn notify_nodes(mut redis: ConnectionManager, channel: Arc<str>, messages: Vec<String>) {
     let mut pipeline = redis::pipe();
-    for message in told {
+    for message in messages {
         pipeline.publish(&*channel, message).ignore();
     }
     match tokio::time::timeout(PATIENCE, pipeline.query_async::<()>(&mut redis)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "cannot tell other nodes of new events; they will read them later"),
-        Err(_elapsed) => tracing::debug!("cannot tell other nodes of new events in time; they will read them later"),
+        Ok(Err(error)) => tracing::debug!(%error, "cannot notify other nodes of new events; they will read them later"),
+        Err(_elapsed) => tracing::debug!("cannot notify other nodes of new events in time; they will read them later"),
     }
 }
 
@@ -169,7 +169,7 @@ impl Topic {
         self.head.subscribe()
     }
 
-    /// The next events after a place, oldest first, at most [`PAGE`]. Listeners that are at the same place share one reading.
+    /// The next events after a number, oldest first, at most [`PAGE`]. Followers at the same number share one query.
     pub async fn after(self: &Arc<Self>, db: &Connection, seq: i64) -> Result<Vec<Arc<event::Model>>> {
         if let Some(kept) = self.kept(seq) {
             return Ok(kept);
@@ -193,7 +193,7 @@ impl Topic {
         covered.then(|| recent.iter().filter(|event| event.seq > seq).cloned().collect())
     }
 
-    /// Kept events are without gaps: what does not join on to them replaces them, and what they have already is passed over.
+    /// Kept events have no gaps: events that do not join on replace them, and known ones are skipped.
     fn keep(&self, seq: i64, events: &[Arc<event::Model>]) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = recent.back().map_or(0, |event| event.seq);

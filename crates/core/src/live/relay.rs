@@ -1,5 +1,5 @@
-//! Hearing from other nodes, through Redis, that logs have grown. What is published while the connection is away is lost, so
-//! after that, and all the while, every listener looks by itself.
+//! Receives the heads of logs that other nodes publish through Redis. A notice is lost while the connection is down, so every
+//! follower also checks from time to time.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use futures::StreamExt;
 use redis::RedisResult;
 use tokio_util::sync::CancellationToken;
 
-use super::hub::{ROUSE, channel};
+use super::hub::{WAKE, channel};
 use crate::app::App;
 
-/// Between tries to reach a Redis that is away.
+/// Between attempts to reach Redis.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Relays until stopped. Without Redis this node is alone.
@@ -20,9 +20,9 @@ pub async fn relay(app: App, stop: CancellationToken) {
     };
     while !stop.is_cancelled() {
         if let Err(error) = listen(&app, &url, &stop).await {
-            tracing::warn!(%error, "cannot hear other nodes; subscriptions look by themselves");
+            tracing::warn!(%error, "cannot receive notices of other nodes; subscriptions check by themselves");
         }
-        app.hub.tell_all();
+        app.hub.wake_all();
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(PAUSE) => {}
@@ -33,17 +33,17 @@ pub async fn relay(app: App, stop: CancellationToken) {
 fn hear(app: &App, text: &str) {
     let Some((id, told)) = text.split_once(':') else { return };
     let Ok(id) = id.parse() else { return };
-    if told == ROUSE {
-        app.hub.rouse_here(id);
+    if told == WAKE {
+        app.hub.wake_here(id);
     } else if let Ok(head) = told.parse() {
-        app.hub.tell_here(id, head);
+        app.hub.notify_here(id, head);
     }
 }
 
 async fn listen(app: &App, url: &str, stop: &CancellationToken) -> RedisResult<()> {
     let mut subscription = redis::Client::open(url)?.get_async_pubsub().await?;
     subscription.subscribe(channel(&app.config.settings)).await?;
-    app.hub.tell_all();
+    app.hub.wake_all();
     let mut messages = subscription.into_on_message();
     loop {
         let message = tokio::select! {

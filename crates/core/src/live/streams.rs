@@ -1,5 +1,5 @@
-//! Following an event log: first everything after a cursor, from the database, then what happens, in order, without gap or
-//! repeat. A reader that is slow is not kept up with: it reads from the database when it comes back, so nothing grows here.
+//! Follows an event log: everything after a cursor from the database, then new events, in order, without gap or repeat. Nothing is
+//! queued for a slow reader, who reads from the database on return.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::hub::Topic;
 use crate::app::App;
 use crate::error::{Error, Result};
 
-/// How long a quiet stream trusts that it would have been told; then it looks by itself. Bounds the delay after a lost notice.
+/// How long a quiet stream waits for a notification before it checks by itself. Bounds the delay after a lost notice.
 const LOOK: Duration = Duration::from_secs(15);
 
 /// What of a log is followed.
@@ -37,21 +37,20 @@ impl Filter {
     }
 }
 
-/// The place of an event, as clients keep it.
 pub fn cursor(event: &event::Model) -> String {
     event.seq.to_string()
 }
 
-/// The place where a log ends now. Who keeps it, then reads what is there, and then follows after it, misses nothing.
+/// The end of a log. A client that keeps it, then reads, and then follows after it, misses nothing.
 pub async fn end(app: &App, topic: Uuid) -> Result<String> {
     Ok(head(app, topic).await?.to_string())
 }
 
-struct Following {
+struct Follower {
     app: App,
     filter: Filter,
     topic: Arc<Topic>,
-    told: tokio::sync::watch::Receiver<i64>,
+    changes: tokio::sync::watch::Receiver<i64>,
     at: i64,
     ready: std::vec::IntoIter<Arc<event::Model>>,
 }
@@ -63,21 +62,21 @@ pub async fn follow(
     after: Option<&str>,
 ) -> Result<impl Stream<Item = Result<Arc<event::Model>>> + use<>> {
     let topic = app.hub.topic(filter.topic);
-    // Listening begins before the head is read: what is told between the two is not missed.
-    let told = topic.listen();
+    // Subscribed before the head is read, so that no notice in between is missed.
+    let changes = topic.listen();
     let at = Box::pin(beginning(app, filter.topic, after)).await?;
-    let following = Following {
+    let follower = Follower {
         app: app.clone(),
         filter,
         topic,
-        told,
+        changes,
         at,
         ready: Vec::new().into_iter(),
     };
-    Ok(stream::unfold(Some(following), |following| async {
-        let mut following = following?;
-        match following.next().await {
-            Ok(event) => Some((Ok(event), Some(following))),
+    Ok(stream::unfold(Some(follower), |follower| async {
+        let mut follower = follower?;
+        match follower.next().await {
+            Ok(event) => Some((Ok(event), Some(follower))),
             Err(error) => Some((Err(error), None)),
         }
     }))
@@ -91,7 +90,7 @@ async fn beginning(app: &App, topic: Uuid, after: Option<&str>) -> Result<i64> {
 }
 
 async fn read_cursor(app: &App, topic: Uuid, cursor: &str) -> Result<i64> {
-    let refused = || Error::BadInput("a cursor is taken from an event of the same subscription, unchanged".into());
+    let refused = || Error::BadInput("take the cursor unchanged from an event of the same subscription".into());
     let place: i64 = cursor.parse().map_err(|_not_a_number| refused())?;
     if place < 0 || place > head(app, topic).await? {
         Err(refused())
@@ -107,7 +106,7 @@ async fn head(app: &App, topic: Uuid) -> Result<i64> {
         .map_or(0, |row| row.head))
 }
 
-impl Following {
+impl Follower {
     async fn next(&mut self) -> Result<Arc<event::Model>> {
         loop {
             for event in self.ready.by_ref() {
@@ -116,13 +115,13 @@ impl Following {
                     return Ok(event);
                 }
             }
-            // Seen before reading: what is told while we read wakes us afterwards.
-            self.told.mark_unchanged();
-            // In a box of its own, so that a stream which waits is small.
+            // Marked as seen before reading: a notice during the read wakes this follower afterwards.
+            self.changes.mark_unchanged();
+            // Boxed, so that a waiting stream is small.
             let events = Box::pin(self.topic.after(self.app.db.read(), self.at)).await?;
             if events.is_empty() {
-                // The topic outlives its listeners only by this handle, so the channel does not close.
-                drop(tokio::time::timeout(LOOK, self.told.changed()).await);
+                // This handle keeps the topic alive, so the channel does not close.
+                drop(tokio::time::timeout(LOOK, self.changes.changed()).await);
             }
             self.ready = events.into_iter();
         }

@@ -14,7 +14,6 @@ use leadmesh_core::app::App;
 use leadmesh_core::audit::{self, Entry};
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::Caller;
-use leadmesh_core::identity::rights;
 use leadmesh_forms::templates::value_text;
 
 /// Leads in a page: few, since one may hold many kilobytes, several times over while it is converted.
@@ -61,7 +60,7 @@ pub async fn export(app: &App, caller: &Caller, filter: Filter) -> Result<Export
         label: Some(&partner.name),
         changes: Some(json!({ "filter": entry_filter })),
     };
-    audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     tx.commit().await?;
     Ok(Export {
         app: app.clone(),
@@ -84,7 +83,7 @@ impl Export {
         if self.over {
             return Ok(None);
         }
-        self.caller = rights::again(&self.app, &self.caller).await?;
+        self.caller = self.app.rights.refresh(&self.caller).await?;
         self.caller.require_portal(PortalPermission::Export)?;
         let mut next = self.leads.clone().order_by_desc(Column::Id).limit(PAGE);
         if let Some(last) = self.last {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::outcome::PendingOutcome;
 use crate::breaker::{self, Observation, Signal};
 use leadmesh_core::app::App;
-use leadmesh_core::audit::{self, Entry, Who};
+use leadmesh_core::audit::{self, Actor, Entry};
 use leadmesh_core::error::Result;
 
 /// Applies the signals of attempts to the circuits of their endpoints. Returns whether one of these is open, or has just closed.
@@ -122,5 +122,5 @@ async fn audit_change(app: &App, tx: &DatabaseTransaction, row: &endpoint::Model
         // Without the last error, which may repeat what was sent: audit logs are never changed.
         changes: Some(json!({ "failures": row.failures, "openUntil": row.open_until })),
     };
-    audit::record(tx, &app.clock, row.account_id, &Who::system(), entry).await
+    audit::record(tx, &app.clock, row.account_id, &Actor::system(), entry).await
 }

@@ -32,7 +32,7 @@ use super::probes::{open_among, probe};
 use super::tools::Tools;
 use crate::finish::{Effects, Ending, finish};
 use leadmesh_core::app::App;
-use leadmesh_core::audit::{self, Entry, Who};
+use leadmesh_core::audit::{self, Actor, Entry};
 use leadmesh_core::error::Result;
 use leadmesh_core::queue::Claimed;
 use leadmesh_core::queue::slots::Slot;
@@ -166,7 +166,7 @@ async fn set_aside(
             label: None,
             changes: Some(json!({ "attempts": row.attempt_count })),
         };
-        audit::record(tx, &app.clock, row.account_id, &Who::system(), entry).await?;
+        audit::record(tx, &app.clock, row.account_id, &Actor::system(), entry).await?;
     }
     Ok(rows)
 }

@@ -1,4 +1,4 @@
-//! The looks themselves, as functions of what is known.
+//! The checks, as pure functions of facts.
 
 use entity::delivery::DeliveryStatus;
 use entity::delivery_config::{Channel, DeliveryConfig};
@@ -10,7 +10,7 @@ use leadmesh_core::diagnosis::{Check, failed, passed};
 use leadmesh_delivery::health::{self, State};
 use leadmesh_flows::schedule;
 
-/// The one answer for a delivery that is unknown, and for another account's.
+/// The one answer for unknown deliveries and those of other accounts.
 pub(super) fn unknown() -> Check {
     failed(
         "delivery",
@@ -19,7 +19,7 @@ pub(super) fn unknown() -> Check {
     )
 }
 
-/// Every look, in the order in which a delivery needs them.
+/// All checks, in the order in which a delivery needs them.
 pub(super) fn of(facts: &Facts) -> Vec<Check> {
     let looks = [
         Some(delivery(facts)),
@@ -54,15 +54,15 @@ fn delivery(facts: &Facts) -> Check {
     match row.status {
         DeliveryStatus::Delivered => passed("delivery", "the recipient has the lead"),
         DeliveryStatus::Queued => passed("delivery", "it waits for its first attempt"),
-        DeliveryStatus::Sending => passed("delivery", "it is being sent this moment"),
-        DeliveryStatus::Retrying => fails("it is tried again by itself, after an attempt that failed"),
-        DeliveryStatus::Failed => fails("it was given up"),
+        DeliveryStatus::Sending => passed("delivery", "it is being sent now"),
+        DeliveryStatus::Retrying => fails("it is retried after a failed attempt"),
+        DeliveryStatus::Failed => fails("all attempts failed"),
         DeliveryStatus::Refused => fails("the recipient has refused the lead"),
         DeliveryStatus::Cancelled => fails("it was cancelled"),
     }
 }
 
-/// Only while something waits for one.
+/// Only while the delivery waits for a worker.
 fn worker(facts: &Facts) -> Option<Check> {
     if facts.delivery.status.is_settled() {
         return None;
@@ -83,7 +83,7 @@ fn partner(facts: &Facts) -> Option<Check> {
         return facts.delivery.partner_id.map(|_| {
             failed(
                 "partner",
-                "the partner is not there any more",
+                "the partner was removed",
                 "no new lead is routed to it; nothing can be done about this delivery but to settle it",
             )
         });
@@ -99,33 +99,33 @@ fn partner(facts: &Facts) -> Option<Check> {
     })
 }
 
-/// What is changed there concerns the next leads, not this delivery; told where somebody asks why nothing comes any more.
+/// A change of the assignment concerns later leads, not this delivery.
 fn assignment(facts: &Facts) -> Option<Check> {
     facts.delivery.assignment_id?;
     Some(match &facts.assignment {
-        Some(place) if place.enabled => passed("assignment", "the place in the profile is enabled"),
+        Some(assignment) if assignment.enabled => passed("assignment", "the assignment is enabled"),
         Some(_) => failed(
             "assignment",
-            "the place in the profile is disabled: no new lead is routed to it",
+            "the assignment is disabled: no new lead is routed to it",
             "enable it with updateAssignment",
         ),
         None => failed(
             "assignment",
-            "the place in the profile was removed: no new lead is routed to it",
+            "the assignment was removed: no new lead is routed to it",
             "assign the partner again with assignPartner",
         ),
     })
 }
 
-/// Hours hold up no delivery that was routed: closed ones are no fault.
+/// Closed hours are no fault: they hold up no delivery that was routed.
 fn schedule(facts: &Facts) -> Option<Check> {
     let hours = facts.assignment.as_ref()?.schedule.as_ref()?;
     Some(if schedule::open_at(hours, facts.now) {
-        passed("schedule", "the place's hours are open now")
+        passed("schedule", "the assignment's hours are open now")
     } else {
         passed(
             "schedule",
-            "the place's hours are closed now: new leads are not routed to it until they open; this delivery is not held up",
+            "the assignment's hours are closed now: new leads are not routed to it until they open; this delivery is not held up",
         )
     })
 }
@@ -157,7 +157,7 @@ fn mail_server(facts: &Facts) -> Option<Check> {
     Some(match &facts.mail_server {
         None => failed(
             "mail server",
-            "the account has no mail server: deliveries by mail fail",
+            "the account has no mail server: deliveries by email fail",
             remedy(entity::delivery::DeliveryErrorCode::SmtpNotConfigured),
         ),
         Some(server) => match &server.last_error {
@@ -166,7 +166,7 @@ fn mail_server(facts: &Facts) -> Option<Check> {
                 format!("the last test of the mail server failed: {error}"),
                 "correct it with setSmtpSettings, and try it with sendTestEmail",
             ),
-            None => passed("mail server", format!("mail goes through {}", server.host)),
+            None => passed("mail server", format!("email goes through {}", server.host)),
         },
     })
 }
@@ -200,25 +200,25 @@ fn connection(facts: &Facts) -> Option<Check> {
 
 fn destination(facts: &Facts) -> Option<Check> {
     facts.delivery.partner_id?;
-    let kept = facts.destination.as_ref();
-    let error = kept.map(|row| row.last_error.as_str()).unwrap_or_default();
+    let endpoint = facts.destination.as_ref();
+    let error = endpoint.map(|row| row.last_error.as_str()).unwrap_or_default();
     let held = facts.open_circuits.first().map(|held| &held.endpoint);
     let why = held.map_or(error, |endpoint| endpoint.last_error.as_str());
-    Some(match health::state(kept, &facts.open_circuits) {
+    Some(match health::state(endpoint, &facts.open_circuits) {
         State::Healthy => passed("destination", "the destination is healthy"),
         State::Degraded => match held.and_then(|endpoint| endpoint.open_until) {
             Some(until) => failed(
                 "destination",
                 format!("the destination asked for less: {why}"),
                 format!(
-                    "wait until {}: then it is tried again by itself",
+                    "wait until {}: then it is retried",
                     until.format("%Y-%m-%d %H:%M:%S UTC")
                 ),
             ),
             None => failed(
                 "destination",
                 format!("the last attempts to the destination have failed: {error}"),
-                "nothing is held back, and the first success ends this; see the attempts of each delivery for what was wrong with it",
+                "no delivery is suspended, and the first success ends this; see each delivery's attempts for the cause",
             ),
         },
         State::Paused => failed(

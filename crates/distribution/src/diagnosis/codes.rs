@@ -1,4 +1,4 @@
-//! What to do about each kind of failure.
+//! The remedy for each kind of failure.
 
 use entity::delivery::DeliveryErrorCode;
 use entity::delivery_attempt;
@@ -8,7 +8,7 @@ use leadmesh_delivery::failure::{Reached, reached};
 
 const CORRECT_SMTP: &str = "correct host, port and security with setSmtpSettings, and try them with sendTestEmail";
 
-/// The advice about an attempt that failed, from all that is kept of it.
+/// The remedy of a failed attempt, from all that is stored of it.
 pub(super) fn remedy_of(attempt: &delivery_attempt::Model, code: DeliveryErrorCode, channel: Channel) -> &'static str {
     let how_far = reached(attempt.message.as_deref().unwrap_or_default());
     let by_mail = channel == Channel::Email;
@@ -36,17 +36,19 @@ pub(super) fn remedy_of(attempt: &delivery_attempt::Model, code: DeliveryErrorCo
     }
 }
 
-/// Waiting ends no 410.
+/// A 410 does not end by waiting.
 pub(super) const GONE: &str = "ask the partner for its new address and set it with setPartnerDelivery, then retryDelivery with settings: CURRENT; if the old one is back, let it go on with resumeDestination";
 
-/// The advice where nothing but the code is known.
+/// The remedy where only the code is known.
 pub(super) fn remedy(code: DeliveryErrorCode) -> &'static str {
     match code {
         DeliveryErrorCode::SmtpNotConfigured => "set a mail server with setSmtpSettings, then retry the delivery",
         DeliveryErrorCode::SmtpRejected => {
             "see what the mail server said; correct the recipients with setPartnerDelivery, then retryDelivery with settings: CURRENT; or the server with setSmtpSettings"
         }
-        DeliveryErrorCode::SmtpTemporary => "wait: it is tried again; if it goes on, ask whoever runs the mail server",
+        DeliveryErrorCode::SmtpTemporary => {
+            "wait: it is tried again; if it goes on, ask the operator of the mail server"
+        }
         DeliveryErrorCode::HttpStatus => {
             "see the answer's excerpt in attempts; if the partner has changed its address or key, set it with setPartnerDelivery, then retryDelivery with settings: CURRENT"
         }
@@ -81,7 +83,7 @@ pub(super) fn remedy(code: DeliveryErrorCode) -> &'static str {
         DeliveryErrorCode::Expired => "retry the delivery if the lead is still of use",
         DeliveryErrorCode::Cancelled => "retry the delivery if it shall go out after all",
         DeliveryErrorCode::SetAside => {
-            "ask who runs this server to look at its log and memory: its process ended again and again while it attempted this \
+            "ask the operator of this server to check its log and memory: its process ended repeatedly while it attempted this \
              delivery. Correct the partner's template or the lead, then retry the delivery; it is attempted apart from all others"
         }
         DeliveryErrorCode::Paused => "wait until the destination answers again, or let it go on with resumeDestination",

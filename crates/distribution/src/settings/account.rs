@@ -1,16 +1,16 @@
-//! Settings of delivery into a connected account.
+//! Settings of delivery to a connected account.
 
 use entity::connection::{self, ConnectionStatus};
 use entity::delivery_config::AccountConfig;
 use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::{AccountInput, shared};
-use crate::change::Change;
 use crate::known_fields::KnownFields;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
+use leadmesh_core::identity::change::Change;
 use leadmesh_forms::templates::FieldNames;
 
-/// The connection must let the account send. Who sets up its own delivery in the portal cannot turn it into an account.
+/// The connection must let the account send. A recipient in the portal cannot choose an account.
 pub(super) async fn check(
     change: &Change<'_>,
     input: AccountInput,
@@ -24,16 +24,16 @@ pub(super) async fn check(
     let live = found.filter(|connection| connection.status != ConnectionStatus::Terminated);
     let Some(connection) = live.filter(|_| !known.is_for_recipient()) else {
         let message = "there is no such connection: connect with the account first";
-        return Err(Error::broken(UserErrorCode::NotConnected, &at, message));
+        return Err(Error::user(UserErrorCode::NotConnected, &at, message));
     };
     if !connection.type_for(account).sends() {
         let message = "the relationship does not let you send leads to this account: ask it for a wider one first";
-        return Err(Error::broken(UserErrorCode::DirectionNotAgreed, &at, message));
+        return Err(Error::user(UserErrorCode::DirectionNotAgreed, &at, message));
     }
     let fields = shared::selection(input.fields, &known, &format!("{path}.fields"))?;
     let known = known.under(&fields);
     let known = FieldNames::new(&known);
-    shared::mapping(&input.mapping, &fields, &known, &format!("{path}.mapping")).map_err(Error::Broken)?;
+    shared::mapping(&input.mapping, &fields, &known, &format!("{path}.mapping")).map_err(Error::User)?;
     Ok(AccountConfig {
         connection_id: Some(connection.id),
         fields,

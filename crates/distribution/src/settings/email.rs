@@ -1,17 +1,16 @@
-//! Settings of delivery by mail.
+//! Settings of delivery by email.
 
 use entity::delivery_config::{EmailConfig, EmailFormat, FieldMapping, FieldSelection};
 
 use super::shared;
 use crate::check::Checked;
 use crate::known_fields::KnownFields;
-use leadmesh_core::error::{Broken, Error, Result, UserErrorCode};
+use leadmesh_core::error::{Error, Result, UserError, UserErrorCode};
 use leadmesh_core::identity::{email_address, texts};
 use leadmesh_forms::templates::{Escape, FieldNames};
 
-/// How many addresses one partner may have.
 const MAX_RECIPIENTS: usize = 20;
-/// The longest template of a subject, in characters.
+/// In characters.
 const MAX_SUBJECT: usize = 500;
 
 /// Delivery by mail.
@@ -51,13 +50,13 @@ pub(super) fn check(input: EmailInput, known: KnownFields, path: &str) -> Result
         template(&subject, Escape::None, "subject"),
         template(&body, escape, "body"),
     ];
-    let broken: Vec<Broken> = checks
+    let broken: Vec<UserError> = checks
         .into_iter()
         .filter_map(std::result::Result::err)
         .flatten()
         .collect();
     if !broken.is_empty() {
-        return Err(Error::Broken(broken));
+        return Err(Error::User(broken));
     }
     Ok(EmailConfig {
         recipients,
@@ -72,11 +71,15 @@ pub(super) fn check(input: EmailInput, known: KnownFields, path: &str) -> Result
 fn recipients(given: &[String], path: &str) -> Checked<Vec<String>> {
     let mut recipients: Vec<String> = Vec::new();
     if given.is_empty() {
-        return Err(Broken::new(UserErrorCode::Required, path, "give at least one address"));
+        return Err(UserError::new(
+            UserErrorCode::Required,
+            path,
+            "give at least one address",
+        ));
     }
     if given.len() > MAX_RECIPIENTS {
         let message = "give 20 addresses at most";
-        return Err(Broken::new(UserErrorCode::LimitReached, path, message));
+        return Err(UserError::new(UserErrorCode::LimitReached, path, message));
     }
     for (index, text) in given.iter().enumerate() {
         let address = email_address::parse(text, &format!("{path}.{index}"))?;
@@ -109,7 +112,7 @@ mod tests {
 
     fn broken(input: EmailInput) -> Vec<(UserErrorCode, String)> {
         match check(input, KnownFields::default(), "input.delivery.email") {
-            Err(Error::Broken(broken)) => {
+            Err(Error::User(broken)) => {
                 let told = broken.iter().map(|rule| (rule.code, rule.path.join(".")));
                 told.collect()
             }

@@ -1,4 +1,4 @@
-//! Custom headers: their values come in readable, are stored sealed, and are shown as a hint only.
+//! Custom headers. Their values are given in plain text, stored sealed, and shown as a hint only.
 
 use std::collections::HashSet;
 
@@ -9,16 +9,15 @@ use entity::delivery_settings;
 use entity::ids::SettingsId;
 use url::Url;
 
-use crate::change::Change;
 use crate::check::Checked;
-use leadmesh_core::crypto::OpenError;
-use leadmesh_core::error::{Broken, Error, Result, UserErrorCode};
+use leadmesh_core::crypto::Sealed;
+use leadmesh_core::error::{Error, Result, UserError, UserErrorCode};
+use leadmesh_core::identity::change::Change;
 use leadmesh_delivery::seal_context;
 use leadmesh_delivery::webhook::{HeaderRefused, check_header};
 
-/// How many headers settings may add.
 const MAX_HEADERS: usize = 30;
-/// Values up to this length are not hinted at: four characters would be half of them.
+/// Values up to this length get no hint: four characters would be half of them.
 const UNHINTED: usize = 8;
 
 /// A header added to every request.
@@ -41,12 +40,12 @@ impl std::fmt::Debug for HeaderInput {
 pub(super) fn check(headers: Vec<HeaderInput>, path: &str) -> Checked<Vec<HeaderInput>> {
     if headers.len() > MAX_HEADERS {
         let message = "give 30 headers at most";
-        return Err(Broken::new(UserErrorCode::LimitReached, path, message));
+        return Err(UserError::new(UserErrorCode::LimitReached, path, message));
     }
     let mut names = HashSet::new();
     for (index, header) in headers.iter().enumerate() {
         let refused = |field: &str, message: String| {
-            Broken::new(UserErrorCode::Invalid, &format!("{path}.{index}.{field}"), message)
+            UserError::new(UserErrorCode::Invalid, &format!("{path}.{index}.{field}"), message)
         };
         check_header(&header.name, &header.value).map_err(|error| match error {
             HeaderRefused::BadValue(_) => refused("value", error.to_string()),
@@ -59,27 +58,26 @@ pub(super) fn check(headers: Vec<HeaderInput>, path: &str) -> Checked<Vec<Header
     Ok(headers)
 }
 
-/// The sealing of the headers of one version of settings.
+/// Seals the headers of one version of settings.
 pub(super) struct Sealing<'a> {
     pub(super) change: &'a Change<'a>,
-    /// The version.
     pub(super) id: SettingsId,
-    /// Its destination.
     pub(super) url: &'a str,
-    /// The version that it takes the place of.
+    /// The version that this one replaces.
     pub(super) before: Option<&'a delivery_settings::Model>,
     /// Where the headers stand in the input.
     pub(super) path: &'a str,
 }
 
 impl Sealing<'_> {
-    /// Seals checked headers; empty values are taken from the version before.
+    /// Seals checked headers; empty values are taken from the previous version.
     pub(super) async fn seal(&self, headers: Vec<HeaderInput>) -> Result<Vec<SealedHeader>> {
+        let keys = self.change.keys().await?;
         let mut sealed = Vec::with_capacity(headers.len());
         for (index, header) in headers.into_iter().enumerate() {
             let value = if header.value.is_empty() {
-                let kept = self.kept(&header.name).await?;
-                kept.ok_or_else(|| self.missing(index))?
+                let stored_value = self.stored_value(&header.name).await?;
+                stored_value.ok_or_else(|| self.missing(index))?
             } else {
                 header.value
             };
@@ -87,7 +85,7 @@ impl Sealing<'_> {
             sealed.push(SealedHeader {
                 name: header.name,
                 value_hint: hint(&value),
-                sealed_value: self.change.keys.seal(&place, value.as_bytes())?,
+                sealed_value: keys.seal(&place, value.as_bytes())?,
             });
         }
         Ok(sealed)
@@ -96,11 +94,11 @@ impl Sealing<'_> {
     fn missing(&self, index: usize) -> Error {
         let message = "give a value: none is stored under this name for this destination";
         let path = format!("{}.{index}.value", self.path);
-        Error::broken(UserErrorCode::Required, &path, message)
+        Error::user(UserErrorCode::Required, &path, message)
     }
 
     /// The stored value of a header, if the destination is the one that it was entered for.
-    async fn kept(&self, name: &str) -> Result<Option<String>> {
+    async fn stored_value(&self, name: &str) -> Result<Option<String>> {
         let Some((row, config)) = self.before.and_then(|row| Some((row, webhook(&row.config)?))) else {
             return Ok(None);
         };
@@ -112,13 +110,13 @@ impl Sealing<'_> {
             return Ok(None);
         };
         let place = seal_context::header(row.id, &header.name);
-        let opened = match self.change.keys.open(&place, &header.sealed_value) {
-            Err(OpenError::UnknownKey) => {
-                let keys = self.change.newer_keys().await?;
-                keys.open(&place, &header.sealed_value)
-            }
-            opened => opened,
+        let (app, account) = (self.change.app, Some(self.change.account.id));
+        let sealed = Sealed {
+            owner: account,
+            place: &place,
+            text: &header.sealed_value,
         };
+        let opened = app.vault.open(&self.change.tx, &app.clock, sealed).await;
         let opened = opened.with_context(|| format!("a header of the settings {} does not open", row.id))?;
         Ok(Some(String::from_utf8(opened).context("a stored header is not text")?))
     }

@@ -1,4 +1,4 @@
-//! When a webhook is tried again, and how its answers are read.
+//! Settings of a webhook's retries and of how its answers are read.
 
 use std::ops::RangeInclusive;
 
@@ -6,7 +6,7 @@ use async_graphql::InputObject;
 use entity::delivery_config::{ResponseRule, RetryPolicy};
 
 use crate::check;
-use leadmesh_core::error::{Broken, UserErrorCode};
+use leadmesh_core::error::{UserError, UserErrorCode};
 use leadmesh_delivery::response::is_pointer;
 
 const ATTEMPTS: RangeInclusive<i32> = 1..=20;
@@ -50,7 +50,7 @@ pub struct ResponseRuleInput {
     pub reason_pointer: Option<String>,
 }
 
-pub(super) fn policy(given: Option<RetryInput>, path: &str) -> Result<RetryPolicy, Broken> {
+pub(super) fn policy(given: Option<RetryInput>, path: &str) -> Result<RetryPolicy, UserError> {
     let given = given.unwrap_or_default();
     let default = RetryPolicy::default();
     let number = |value: Option<i32>, default: u32, bounds, field: &str| match value {
@@ -67,7 +67,7 @@ pub(super) fn policy(given: Option<RetryInput>, path: &str) -> Result<RetryPolic
     let max_delay_ms = number(given.max_delay_ms, longest, MAX_DELAY, "maxDelayMs")?;
     if max_delay_ms < initial_delay_ms {
         let message = "this must not be less than initialDelayMs";
-        return Err(Broken::new(
+        return Err(UserError::new(
             UserErrorCode::Invalid,
             &format!("{path}.maxDelayMs"),
             message,
@@ -82,7 +82,7 @@ pub(super) fn policy(given: Option<RetryInput>, path: &str) -> Result<RetryPolic
     })
 }
 
-fn give_up_on(given: Vec<i32>, path: &str) -> Result<Vec<u16>, Broken> {
+fn give_up_on(given: Vec<i32>, path: &str) -> Result<Vec<u16>, UserError> {
     let mut statuses = Vec::new();
     for (index, status) in given.into_iter().enumerate() {
         let path = format!("{path}.{index}");
@@ -94,7 +94,7 @@ fn give_up_on(given: Vec<i32>, path: &str) -> Result<Vec<u16>, Broken> {
     Ok(statuses)
 }
 
-pub(super) fn response_rule(given: ResponseRuleInput, path: &str) -> Result<ResponseRule, Broken> {
+pub(super) fn response_rule(given: ResponseRuleInput, path: &str) -> Result<ResponseRule, UserError> {
     let at = |field: &str| format!("{path}.{field}");
     pointer(&given.pointer, &at("pointer"))?;
     let optional = [
@@ -106,11 +106,11 @@ pub(super) fn response_rule(given: ResponseRuleInput, path: &str) -> Result<Resp
     }
     if given.accepted_values.is_empty() {
         let message = "give at least one value that means accepted";
-        return Err(Broken::new(UserErrorCode::Required, &at("acceptedValues"), message));
+        return Err(UserError::new(UserErrorCode::Required, &at("acceptedValues"), message));
     }
     if given.accepted_values.len() > MAX_VALUES || given.accepted_values.iter().any(|value| value.len() > MAX_VALUE) {
         let message = "give 100 values at most, of 200 bytes each at most";
-        return Err(Broken::new(UserErrorCode::TooLong, &at("acceptedValues"), message));
+        return Err(UserError::new(UserErrorCode::TooLong, &at("acceptedValues"), message));
     }
     Ok(ResponseRule {
         pointer: given.pointer,
@@ -120,13 +120,13 @@ pub(super) fn response_rule(given: ResponseRuleInput, path: &str) -> Result<Resp
     })
 }
 
-fn pointer(text: &str, path: &str) -> Result<(), Broken> {
+fn pointer(text: &str, path: &str) -> Result<(), UserError> {
     if is_pointer(text) && text.len() <= MAX_POINTER {
         return Ok(());
     }
     let message =
         "give a JSON pointer such as /result/status, of 500 bytes at most; ~ is written ~0 and / in a name ~1";
-    Err(Broken::new(UserErrorCode::Invalid, path, message))
+    Err(UserError::new(UserErrorCode::Invalid, path, message))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is allowed and still worth a word.
+//! Warnings about settings that are allowed.
 
 use entity::delivery_config::{EmailConfig, FieldSelection, WebhookConfig};
 use entity::field::FieldDef;
@@ -9,11 +9,11 @@ use leadmesh_leads::sharing::encrypted_unnamed;
 /// Words in the names of headers that carry credentials.
 const CREDENTIALS: [&str; 5] = ["auth", "key", "token", "secret", "password"];
 
-/// What people should know about a webhook's settings, in words.
+/// What users should know about a webhook's settings.
 pub fn warnings(config: &WebhookConfig) -> Vec<String> {
     let mut warnings = Vec::new();
     if config.url.starts_with("http:") {
-        warnings.push("Leads go out over plain http: everybody on the way can read and change them.".to_owned());
+        warnings.push("Leads are sent over plain http: everybody on the way can read and change them.".to_owned());
     }
     if !config.sign {
         warnings.push(
@@ -28,7 +28,7 @@ pub fn warnings(config: &WebhookConfig) -> Vec<String> {
         );
     }
     if config.retry.attempts == 1 {
-        warnings.push("Failed deliveries are not tried again: a short outage of the recipient loses its leads until somebody retries by hand.".to_owned());
+        warnings.push("Failed deliveries are not tried again: a short outage of the recipient loses its leads until you retry them.".to_owned());
     }
     if config.template.as_ref().is_some_and(|shape| !names_a_field(shape)) {
         warnings.push("The custom shape names no field: every lead is sent with the same body.".to_owned());
@@ -36,8 +36,7 @@ pub fn warnings(config: &WebhookConfig) -> Vec<String> {
     warnings
 }
 
-/// What people should know about the settings of deliveries by mail, in words; `can_mail` is whether the account has a mail
-/// server.
+/// What users should know about email settings.
 pub fn email_warnings(config: &EmailConfig, can_mail: bool) -> Vec<String> {
     let mut warnings = Vec::new();
     if !can_mail {
@@ -53,7 +52,7 @@ pub fn email_warnings(config: &EmailConfig, can_mail: bool) -> Vec<String> {
     warnings
 }
 
-/// What people should know about encrypted fields of the account's flows under a selection, in words.
+/// What users should know about encrypted fields under a selection.
 pub fn encrypted_warnings(fields: &[FieldDef], selection: &FieldSelection) -> Vec<String> {
     let unnamed = encrypted_unnamed(fields, selection);
     if unnamed.is_empty() {

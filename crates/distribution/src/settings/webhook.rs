@@ -1,4 +1,4 @@
-//! Settings of delivery by HTTP request.
+//! Settings of delivery by webhook.
 
 use entity::delivery_config::{FieldMapping, FieldSelection, PayloadFormat, WebhookConfig, WebhookMethod};
 use serde_json::Value;
@@ -10,12 +10,12 @@ use super::shared;
 use crate::check::{self, Checked};
 use crate::known_fields::KnownFields;
 use leadmesh_core::config::Config;
-use leadmesh_core::error::{Broken, Error, Result, UserErrorCode};
+use leadmesh_core::error::{Error, Result, UserError, UserErrorCode};
 use leadmesh_delivery::guard::Guard;
 use leadmesh_delivery::payload::PreparedWebhook;
 use leadmesh_forms::templates::FieldNames;
 
-/// The longest URL, in bytes.
+/// In bytes.
 const MAX_URL: usize = 2_000;
 /// Milliseconds: a second, and a minute.
 const TIMEOUT: std::ops::RangeInclusive<i32> = 1_000..=60_000;
@@ -70,7 +70,7 @@ impl WebhookInput {
     }
 }
 
-/// Checks everything but what takes a key: the headers come back checked, to be sealed.
+/// Checks everything; the headers come back to be sealed.
 pub(super) fn check(
     input: WebhookInput,
     settings: &Config,
@@ -105,18 +105,18 @@ pub(super) fn check(
     };
     let known = known.under(&config.fields);
     let names = FieldNames::new(&known);
-    shared::mapping(&checked.mapping, &checked.fields, &names, &at("mapping")).map_err(Error::Broken)?;
-    // With the mapping in order, what is left to find is in the custom shape.
-    shared::none(PreparedWebhook::check(&checked, &known), &at("template")).map_err(Error::Broken)?;
+    shared::mapping(&checked.mapping, &checked.fields, &names, &at("mapping")).map_err(Error::User)?;
+    // The mapping is valid, so a remaining problem is in the custom shape.
+    shared::none(PreparedWebhook::check(&checked, &known), &at("template")).map_err(Error::User)?;
     Ok((config, headers))
 }
 
 fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Checked<String> {
     let text = text.trim();
-    let invalid = |message: &str| Broken::new(UserErrorCode::Invalid, path, message);
+    let invalid = |message: &str| UserError::new(UserErrorCode::Invalid, path, message);
     if text.len() > MAX_URL {
         let message = "this is longer than 2,000 bytes: use a shorter address";
-        return Err(Broken::new(UserErrorCode::TooLong, path, message));
+        return Err(UserError::new(UserErrorCode::TooLong, path, message));
     }
     let url = Url::parse(text)
         .ok()
@@ -130,12 +130,12 @@ fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Che
         ));
     }
     if url.scheme() == "http" && !insecure {
-        let message = "plain http shows leads to everybody on the way: use https, or set allowInsecureHttp";
-        return Err(Broken::new(UserErrorCode::InsecureUrl, path, message));
+        let message = "plain http reveals leads to everybody on the way: use https, or set allowInsecureHttp";
+        return Err(UserError::new(UserErrorCode::InsecureUrl, path, message));
     }
     let guard = Guard::new(settings.settings.allow_destinations.clone());
     let allowed = guard.check_host(url.host_str().unwrap_or_default());
-    allowed.map_err(|blocked| Broken::new(UserErrorCode::DestinationBlocked, path, blocked.to_string()))?;
+    allowed.map_err(|blocked| UserError::new(UserErrorCode::DestinationBlocked, path, blocked.to_string()))?;
     Ok(url.into())
 }
 

@@ -104,7 +104,7 @@ fn input(period: CapPeriod, limit: i32, timezone: Option<&str>) -> CapInput {
     }
 }
 
-fn checked(inputs: &[CapInput], old: &Caps) -> Result<Caps, Broken> {
+fn checked(inputs: &[CapInput], old: &Caps) -> Result<Caps, UserError> {
     let mut next = 100;
     check(inputs, old, "Europe/Berlin", "input.caps", || {
         next += 1;

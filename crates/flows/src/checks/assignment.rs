@@ -4,7 +4,7 @@ use entity::delivery_config::FieldSelection;
 use entity::field::FieldDef;
 use entity::step::TemplateAssignment;
 
-use leadmesh_core::error::{Broken, UserErrorCode};
+use leadmesh_core::error::{UserError, UserErrorCode};
 use leadmesh_forms::templates::{self, Escape, FieldNames, ProblemKind, Template};
 
 /// Longest template of a TRANSFORM step, in characters.
@@ -12,20 +12,20 @@ const MAX_TEMPLATE_CHARS: usize = 2_000;
 
 /// The error of an assignment of a TRANSFORM step, if any. Encrypted values may only go into encrypted fields. `names` are those of
 /// the fields, shared by all assignments that are checked together.
-pub(crate) fn problems(assignment: &TemplateAssignment, fields: &[FieldDef], names: &FieldNames<'_>) -> Vec<Broken> {
+pub(crate) fn problems(assignment: &TemplateAssignment, fields: &[FieldDef], names: &FieldNames<'_>) -> Vec<UserError> {
     let Some(target) = fields.iter().find(|field| field.name == assignment.field) else {
         let text = "the flow has no field of this name: use one of its field names";
-        return vec![Broken::new(UserErrorCode::UnknownField, "field", text)];
+        return vec![UserError::new(UserErrorCode::UnknownField, "field", text)];
     };
     if assignment.template.chars().count() > MAX_TEMPLATE_CHARS {
         let text = format!("shorten it to at most {MAX_TEMPLATE_CHARS} characters");
-        return vec![Broken::new(UserErrorCode::TooLong, "template", text)];
+        return vec![UserError::new(UserErrorCode::TooLong, "template", text)];
     }
     let template = match Template::parse(&assignment.template, Escape::None) {
         Ok(template) => template,
         Err(error) => {
             let text = error.to_string();
-            return vec![Broken::new(UserErrorCode::InvalidTemplate, "template", text)];
+            return vec![UserError::new(UserErrorCode::InvalidTemplate, "template", text)];
         }
     };
     let unknown = templates::check(&template, names, &FieldSelection::default());
@@ -34,14 +34,14 @@ pub(crate) fn problems(assignment: &TemplateAssignment, fields: &[FieldDef], nam
             ProblemKind::UnknownField => UserErrorCode::UnknownField,
             _ => UserErrorCode::InvalidTemplate,
         };
-        Broken::new(code, "template", problem.message)
+        UserError::new(code, "template", problem.message)
     });
     unknown.chain(laid_bare(&template, target, fields)).collect()
 }
 
 /// A template that may read an encrypted field may only set encrypted ones. A computed name counts as all fields. (When a lead is
 /// decided, such a template gets no encrypted values at all.)
-fn laid_bare(template: &Template, target: &FieldDef, fields: &[FieldDef]) -> Option<Broken> {
+fn laid_bare(template: &Template, target: &FieldDef, fields: &[FieldDef]) -> Option<UserError> {
     let secret = fields
         .iter()
         .find(|field| field.encrypted && template.may_read(&field.name));
@@ -59,7 +59,7 @@ fn laid_bare(template: &Template, target: &FieldDef, fields: &[FieldDef]) -> Opt
             secret.name, target.name, target.name
         )
     };
-    Some(Broken::new(UserErrorCode::InvalidTemplate, "template", text))
+    Some(UserError::new(UserErrorCode::InvalidTemplate, "template", text))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, Que
 
 use crate::contents::Contents;
 use crate::snapshot::RevisionSnapshot;
-use leadmesh_core::audit::Who;
+use leadmesh_core::audit::Actor;
 use leadmesh_core::clock::Clock;
 use leadmesh_core::error::Result;
 
@@ -19,7 +19,7 @@ pub(super) async fn record(
     clock: &Clock,
     tx: &DatabaseTransaction,
     contents: &Contents,
-    who: &Who,
+    actor: &Actor,
     summary: String,
 ) -> Result<()> {
     let row = ActiveModel {
@@ -28,9 +28,9 @@ pub(super) async fn record(
         flow_id: Set(contents.flow.id),
         version: Set(contents.flow.version),
         at: Set(contents.flow.updated_at),
-        actor_kind: Set(who.kind),
-        actor_id: Set(who.id.clone()),
-        actor_name: Set(who.name.clone()),
+        actor_kind: Set(actor.kind),
+        actor_id: Set(actor.id.clone()),
+        actor_name: Set(actor.name.clone()),
         summary: Set(summary),
         snapshot: Set(serde_json::to_value(RevisionSnapshot::of(contents))?),
     };
@@ -47,7 +47,7 @@ pub(super) async fn record_first(clock: &Clock, tx: &DatabaseTransaction, conten
     if recorded.count(tx).await? > 0 {
         return Ok(());
     }
-    record(clock, tx, contents, &Who::system(), format!("Made {}", flow.name)).await
+    record(clock, tx, contents, &Actor::system(), format!("Made {}", flow.name)).await
 }
 
 /// Deletes old revisions; `few` says whether there is little room.

@@ -7,8 +7,8 @@ use super::ConnectionPayload;
 use super::inputs::{AnswerRelationshipTypeInput, ReceivingFlowInput, RelationshipTypeInput, UpdateConnectionInput};
 use crate::context::app_and_caller;
 use leadmesh_core::error::Result;
-use leadmesh_network::connections::{self, At, BY_ID, BY_INPUT};
-use leadmesh_network::relationship::Move;
+use leadmesh_network::connections::{self, BY_ID, BY_INPUT, InputPaths};
+use leadmesh_network::relationship::ConnectionAction;
 
 /// Changing connections.
 #[derive(Default)]
@@ -39,7 +39,7 @@ impl AccountLinkMutation {
             ctx,
             input.connection_id,
             BY_INPUT,
-            Move::Request(input.relationship_type),
+            ConnectionAction::Request(input.relationship_type),
         )
         .await
     }
@@ -52,7 +52,13 @@ impl AccountLinkMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The connection and the answer.")] input: AnswerRelationshipTypeInput,
     ) -> Result<ConnectionPayload> {
-        moved(ctx, input.connection_id, BY_INPUT, Move::Answer(input.accept)).await
+        moved(
+            ctx,
+            input.connection_id,
+            BY_INPUT,
+            ConnectionAction::Answer(input.accept),
+        )
+        .await
     }
 
     /// Chooses the flow that receives the leads of the partner's buyer steps, from the next lead on. Errors:
@@ -86,7 +92,7 @@ impl AccountLinkMutation {
         #[graphql(desc = "Identifier of the connection.")] id: ConnectionId,
         #[graphql(desc = "Reason for the partner, one line of at most 500 characters.")] reason: Option<String>,
     ) -> Result<ConnectionPayload> {
-        moved(ctx, id, BY_ID, Move::Suspend(reason)).await
+        moved(ctx, id, BY_ID, ConnectionAction::Suspend(reason)).await
     }
 
     /// Resumes a connection that this side suspends. It becomes ACTIVE only if the partner does not suspend it too.
@@ -96,7 +102,7 @@ impl AccountLinkMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Identifier of the connection.")] id: ConnectionId,
     ) -> Result<ConnectionPayload> {
-        moved(ctx, id, BY_ID, Move::Resume).await
+        moved(ctx, id, BY_ID, ConnectionAction::Resume).await
     }
 
     /// Ends a connection permanently, immediately and on every node: submissions, deliveries and reads of submission
@@ -108,11 +114,16 @@ impl AccountLinkMutation {
         #[graphql(desc = "Identifier of the connection.")] id: ConnectionId,
         #[graphql(desc = "Reason for the partner, one line of at most 500 characters.")] reason: Option<String>,
     ) -> Result<ConnectionPayload> {
-        moved(ctx, id, BY_ID, Move::Terminate(reason)).await
+        moved(ctx, id, BY_ID, ConnectionAction::Terminate(reason)).await
     }
 }
 
-async fn moved(ctx: &Context<'_>, id: ConnectionId, at: At, step: Move) -> Result<ConnectionPayload> {
+async fn moved(
+    ctx: &Context<'_>,
+    id: ConnectionId,
+    at: InputPaths,
+    step: ConnectionAction,
+) -> Result<ConnectionPayload> {
     let (app, caller) = app_and_caller(ctx).await?;
     ConnectionPayload::of(connections::change(app, caller, id, at, step).await)
 }

@@ -7,8 +7,8 @@ use crate::context::app_and_caller;
 use crate::flow_counts::FlowCounts;
 use crate::time_range::TimeRangeInput;
 use leadmesh_core::error::Result;
-use leadmesh_network::connections::Link;
-use leadmesh_network::usage::{self, Both, TimeBucket};
+use leadmesh_network::connections::ConnectionView;
+use leadmesh_network::usage::{self, TimeBucket, Traffic};
 
 /// Leads that went over a connection in a range, without test leads.
 #[derive(SimpleObject)]
@@ -47,7 +47,12 @@ pub struct ConnectionCapacity {
 }
 
 impl ConnectionUsage {
-    pub(super) async fn of(ctx: &Context<'_>, link: &Link, range: TimeRangeInput, bucket: TimeBucket) -> Result<Self> {
+    pub(super) async fn of(
+        ctx: &Context<'_>,
+        link: &ConnectionView,
+        range: TimeRangeInput,
+        bucket: TimeBucket,
+    ) -> Result<Self> {
         let (app, caller) = app_and_caller(ctx).await?;
         let usage = usage::usage(app, caller, link, range.checked()?, bucket).await?;
         let buckets = usage.buckets.into_iter().map(|(start, both)| {
@@ -63,13 +68,13 @@ impl ConnectionUsage {
     }
 }
 
-fn counts(both: Both) -> (FlowCounts, FlowCounts) {
-    let of = |flowed: usage::Flowed| FlowCounts::with_refused(flowed.leads, flowed.refused);
+fn counts(both: Traffic) -> (FlowCounts, FlowCounts) {
+    let of = |flowed: usage::DirectionTraffic| FlowCounts::with_refused(flowed.leads, flowed.refused);
     (of(both.received), of(both.sent))
 }
 
 impl ConnectionCapacity {
-    pub(super) async fn of(ctx: &Context<'_>, link: &Link) -> Result<Self> {
+    pub(super) async fn of(ctx: &Context<'_>, link: &ConnectionView) -> Result<Self> {
         let (app, caller) = app_and_caller(ctx).await?;
         let capacity = usage::capacity(app, caller, link).await?;
         let whole = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);

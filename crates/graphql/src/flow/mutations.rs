@@ -150,7 +150,7 @@ impl FlowMutation {
         let (app, caller) = app_and_caller(ctx).await?;
         let mut input = input;
         let (id, invite) = (input.id, input.take_invitation());
-        FlowPayload::new(buyer_steps::update(app, caller, id, (input.into(), invite)).await)
+        FlowPayload::new(buyer_steps::update(app, caller, id, input.into(), invite).await)
     }
 
     /// Enables or disables a step. Leads pass a disabled step unchanged. Requires MEMBER or above, or an API key with

@@ -12,7 +12,7 @@ use sea_orm::{ColumnTrait, QueryFilter};
 use super::{Loaded, Rows, by_account, shared};
 use leadmesh_core::error::Error;
 use leadmesh_network::buyer_steps;
-use leadmesh_network::connections::Link;
+use leadmesh_network::connections::ConnectionView;
 use leadmesh_network::traffic;
 
 /// A connection of an account.
@@ -20,17 +20,17 @@ use leadmesh_network::traffic;
 pub struct LinkOf(pub AccountId, pub ConnectionId);
 
 impl Loader<LinkOf> for Rows {
-    type Value = Link;
+    type Value = ConnectionView;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[LinkOf]) -> Loaded<LinkOf, Link> {
+    async fn load(&self, keys: &[LinkOf]) -> Loaded<LinkOf, ConnectionView> {
         let mut found = HashMap::new();
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = connection::Entity::of_account(account).filter(connection::Column::Id.is_in(ids));
             let rows = self.all(rows).await?;
             found.extend(
                 rows.into_iter()
-                    .map(|row| (LinkOf(account, row.id), Link::new(row, account))),
+                    .map(|row| (LinkOf(account, row.id), ConnectionView::new(row, account))),
             );
         }
         Ok(found)
@@ -81,7 +81,7 @@ impl Loader<CanReceiveOver> for Rows {
 
     async fn load(&self, keys: &[CanReceiveOver]) -> Loaded<CanReceiveOver, bool> {
         let links: Vec<LinkOf> = keys.iter().map(|key| LinkOf(key.0, key.1)).collect();
-        let links: HashMap<LinkOf, Link> = self.load(&links).await?;
+        let links: HashMap<LinkOf, ConnectionView> = self.load(&links).await?;
         let mut found = HashMap::with_capacity(keys.len());
         for (LinkOf(seller, id), link) in links {
             let receives = buyer_steps::receiving(self.db.read(), &link.row, seller).await;

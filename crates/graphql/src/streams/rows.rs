@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, QueryFilter};
 
 use leadmesh_core::app::App;
 use leadmesh_core::batch_loader::BatchLoader;
-use leadmesh_core::database::Lane;
+use leadmesh_core::database::Workload;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_delivery::portal_feed::{self, PortalLead};
 use leadmesh_leads::read::check_bytes;
@@ -35,7 +35,7 @@ pub(super) fn rows(ctx: &Context<'_>) -> Result<Arc<EventRows>> {
 impl EventRows {
     /// A lead of an account.
     pub(super) async fn lead(&self, app: &App, account: AccountId, id: LeadId) -> Result<Option<lead::Model>> {
-        let app = app.by_lane(Lane::Requests);
+        let app = app.for_workload(Workload::Requests);
         let read = move |asked| groups(app.clone(), asked, leads);
         self.leads.load((account, id), read).await
     }
@@ -47,7 +47,7 @@ impl EventRows {
         account: AccountId,
         id: DeliveryId,
     ) -> Result<Option<delivery::Model>> {
-        let app = app.by_lane(Lane::Requests);
+        let app = app.for_workload(Workload::Requests);
         let read = move |asked| groups(app.clone(), asked, deliveries);
         self.deliveries.load((account, id), read).await
     }
@@ -59,7 +59,7 @@ impl EventRows {
         portal: (AccountId, PartnerId),
         id: DeliveryId,
     ) -> Result<Option<PortalLead>> {
-        let app = app.by_lane(Lane::Requests);
+        let app = app.for_workload(Workload::Requests);
         let read = move |asked| groups(app.clone(), asked, portal_leads);
         self.portal_leads.load((portal, id), read).await
     }

@@ -11,7 +11,7 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::accounts;
 use leadmesh_forms::templates::escape_html;
-use leadmesh_network::invitation_mail::Says;
+use leadmesh_network::invitation_mail::InvitationEmail;
 use leadmesh_network::invitations::{self, Preview};
 
 const SIGN_UP: &str = "mutation($input: SignUpInput!) {
@@ -58,7 +58,7 @@ async fn inviter(app: &App, preview: &Preview) -> Result<String> {
 
 fn body(app: &App, preview: &Preview, from: &str) -> String {
     let row = &preview.invitation;
-    let says = Says {
+    let says = InvitationEmail {
         from,
         relationship: row.type_for_inviter().mirrored(),
         message: row.message.as_deref(),
@@ -100,7 +100,7 @@ fn how_to_answer(app: &App, preview: &Preview, deadline: &str) -> String {
     html += &paragraph("Then accept with the access token that you got (declineInvitation declines in the same way):");
     html += &code(ACCEPT);
     html + &paragraph(
-        "Nothing is shared before you accept. If you do not know the sender, do nothing: the invitation ends by itself.",
+        "Nothing is shared before you accept. If you do not know the sender, do nothing: the invitation expires.",
     )
 }
 

@@ -51,7 +51,7 @@ pub(super) fn paragraph(text: &str) -> String {
 }
 
 /// What else has access to an account, and the box by which its reader takes it as it is; nothing where there is nothing.
-pub(super) fn found_there(lines: &[String]) -> String {
+pub(super) fn other_access(lines: &[String]) -> String {
     if lines.is_empty() {
         return String::new();
     }
@@ -71,7 +71,7 @@ pub(super) fn found_there(lines: &[String]) -> String {
 /// How a use case's refusal is answered: the status, and what may be shown.
 pub(super) fn refusal(error: &Error) -> (StatusCode, String) {
     let status = match error {
-        Error::Broken(_) | Error::BadInput(_) | Error::CostExceeded(_) | Error::AnswerTooLarge(_) => {
+        Error::User(_) | Error::BadInput(_) | Error::CostExceeded(_) | Error::AnswerTooLarge(_) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,

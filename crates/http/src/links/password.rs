@@ -8,13 +8,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::page::{found_there, page, paragraph, refusal};
+use super::page::{other_access, page, paragraph, refusal};
 use super::{Ip, Link};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Error;
-use leadmesh_core::identity::password_reset::{self, NewPassword, Opened};
+use leadmesh_core::identity::account_confirmation::Consent;
+use leadmesh_core::identity::password_reset::{self, LinkPreview, NewPassword};
 use leadmesh_core::identity::sessions;
-use leadmesh_core::identity::takeover::Consent;
 use leadmesh_core::identity::tokens::Scope;
 use leadmesh_forms::templates::escape_html;
 
@@ -64,7 +64,7 @@ pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(form): Form<For
 /// The form, with the last error. An unusable link shows the reason and the form all the same: it may be the wrong one
 /// of several emails.
 async fn form_page(app: &App, ip: Option<IpAddr>, token: &str, wrong: Option<&Error>) -> Response {
-    let opened = password_reset::look(app, ip, token).await;
+    let opened = password_reset::preview(app, ip, token).await;
     let (status, wrong) = match (wrong, &opened) {
         (Some(error), _) => refusal_html(error),
         (None, Err(error)) if !token.is_empty() => refusal_html(error),
@@ -89,11 +89,11 @@ fn refusal_html(error: &Error) -> (StatusCode, String) {
 }
 
 /// The account, and what else has access to it if the reader may not know.
-fn whose(opened: &Opened) -> String {
+fn whose(opened: &LinkPreview) -> String {
     let mut html = paragraph(&format!(
         "For {}, who signs in to the account “{}” with {}.",
         opened.person, opened.account, opened.email
     ));
-    html += &found_there(&opened.found_there);
+    html += &other_access(&opened.other_access);
     html
 }

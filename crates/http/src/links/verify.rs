@@ -7,12 +7,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::page::{found_there, page, paragraph, refusal};
+use super::page::{other_access, page, paragraph, refusal};
 use super::{Ip, Link};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Error;
-use leadmesh_core::identity::takeover::Consent;
-use leadmesh_core::identity::verification::{self, Asked, Prover};
+use leadmesh_core::identity::account_confirmation::Consent;
+use leadmesh_core::identity::verification::{self, ProofPreview, Prover};
 use leadmesh_forms::templates::escape_html;
 
 /// What the form sends.
@@ -25,7 +25,7 @@ pub(super) struct FormInput {
 }
 
 pub(super) async fn ask(State(app): State<App>, Ip(ip): Ip, Query(link): Query<Link>) -> Response {
-    match verification::look(&app, ip, &link.token).await {
+    match verification::preview(&app, ip, &link.token).await {
         Ok(asked) => page(StatusCode::OK, "Is this address yours?", &question(&asked, &link.token)),
         Err(error) => refused(&error),
     }
@@ -52,7 +52,7 @@ fn refused(error: &Error) -> Response {
     page(status, "The address cannot be confirmed", &paragraph(&text))
 }
 
-fn question(asked: &Asked, token: &str) -> String {
+fn question(asked: &ProofPreview, token: &str) -> String {
     let since = asked.since.format("%-d %B %Y");
     let who = match &asked.person {
         Some(person) => format!(
@@ -72,7 +72,7 @@ fn question(asked: &Asked, token: &str) -> String {
          <button>Confirm the address</button>\n</form>\n{}",
         paragraph(&who),
         escape_html(token),
-        found_there(&asked.found_there),
+        other_access(&asked.other_access),
         paragraph("If it is not, close this page: nothing changes.")
     )
 }

@@ -198,5 +198,5 @@ fn notify(app: &App, batch: Vec<Job>, stored: StoredBatch) {
         app.queue.hand_over(claimed);
     }
     app.queue.wake(stored.waiting);
-    app.hub.tell(&stored.heads);
+    app.hub.notify(&stored.heads);
 }

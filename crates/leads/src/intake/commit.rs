@@ -15,7 +15,7 @@ use crate::receipts::Receipt;
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::authenticate;
-use leadmesh_core::live::events::{self, Heads};
+use leadmesh_core::live::events::{self, LogHeads};
 use leadmesh_core::queue::Claimed;
 
 /// What follows from a committed batch.
@@ -27,7 +27,7 @@ pub(super) struct StoredBatch {
     /// Deliveries that wait for a worker.
     pub(super) waiting: Vec<DeliveryId>,
     /// Topics that have grown.
-    pub(super) heads: Heads,
+    pub(super) heads: LogHeads,
     /// Deliveries that have arrived in portals.
     in_portals: usize,
 }
@@ -101,7 +101,7 @@ async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Resu
     let rests_on = accounts(jobs.iter().map(|job| &job.lead));
     let principals = jobs.iter().map(|job| &job.principal);
     let lease = app.queue.valid_owner();
-    let now = authenticate::recheck_with(tx, app.clock.now(), principals, rests_on, lease).await?;
+    let now = authenticate::recheck(tx, app.clock.now(), principals, rests_on, lease).await?;
     let state = |job: &Job| {
         if !now.valid.includes(&job.principal) {
             let ended = Error::Unauthenticated("these credentials have ended");

@@ -30,7 +30,7 @@ impl GivenKey {
         let length = text.chars().count();
         if length == 0 || length > MAX_KEY_CHARS || text.chars().any(char::is_control) {
             let advice = format!("an idempotency key has 1 to {MAX_KEY_CHARS} characters and no control characters");
-            return Err(Error::broken(UserErrorCode::Invalid, "input.idempotencyKey", advice));
+            return Err(Error::user(UserErrorCode::Invalid, "input.idempotencyKey", advice));
         }
         let content = format!("{}{test}", serde_json::to_string(fields)?);
         Ok(Self { text, content })
@@ -168,7 +168,7 @@ async fn insert_keys(tx: &DatabaseTransaction, wanted: Wanted) -> Result<Stored>
 
 fn other_fields() -> Error {
     let advice = "this idempotency key was used for a lead with other fields: use a new key for a new lead";
-    Error::broken(UserErrorCode::Conflict, "input.idempotencyKey", advice)
+    Error::user(UserErrorCode::Conflict, "input.idempotencyKey", advice)
 }
 
 /// The first receipts of leads, by one query: a call may repeat hundreds.

@@ -6,7 +6,7 @@ use crate::snapshot::{Access, Snapshot};
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 
 pub(super) fn no_flow() -> Error {
-    Error::broken(
+    Error::user(
         UserErrorCode::NotFound,
         "input.flowId",
         "no such flow, or it is not open to you",
@@ -28,13 +28,13 @@ pub(super) fn find_source(flow: &Snapshot, account: AccountId, named: Option<Sou
         (found, "input.flowId", advice)
     };
     match found {
-        Some((_, source)) if source.access == Access::Suspended => Err(Error::broken(
+        Some((_, source)) if source.access == Access::Suspended => Err(Error::user(
             UserErrorCode::NotConnected,
             path,
             "your connection with the recipient is suspended: send again once it is resumed",
         )),
         Some((index, _)) => Ok(index),
-        None if flow.account == account => Err(Error::broken(UserErrorCode::NotFound, path, advice)),
+        None if flow.account == account => Err(Error::user(UserErrorCode::NotFound, path, advice)),
         None => Err(no_flow()),
     }
 }

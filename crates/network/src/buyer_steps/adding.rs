@@ -1,12 +1,12 @@
-//! Steps that deliver to connected accounts, added and changed by their owners.
+//! Adding and changing buyer steps.
 
 use entity::connection;
 use entity::ids::{AccountId, ConnectionId, StepId};
-use entity::{invitation, step};
-use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
+use entity::step;
+use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::sharing;
-use crate::invitations::{NewInvitation, send_within, tell_of};
+use crate::invitations::{NewInvitation, send_within};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
@@ -15,8 +15,8 @@ use leadmesh_flows::{Edit, FlowRef, SavedFlow, measure_patterns, sellers};
 
 const INVITE: &str = "input.step.buyer.invite";
 
-/// Adds a step to a flow. With `invite`, the step is a BUYER step whose buyer is invited in the same transaction: either both
-/// happen or neither does. It is a disabled draft until the buyer accepts.
+/// Adds a step to a flow. With `invite`, a BUYER step's buyer is invited in the same transaction. The step is a disabled draft
+/// until the buyer accepts.
 pub async fn add(app: &App, caller: &Caller, mut input: AddStep, invite: Option<NewInvitation>) -> Result<SavedFlow> {
     let Some(invite) = invite else {
         let to = buyer_of(Some(&input.step));
@@ -26,10 +26,9 @@ pub async fn add(app: &App, caller: &Caller, mut input: AddStep, invite: Option<
     };
     let sizes = measure_patterns(app, caller, FlowRef::Flow(input.flow_id), input.rules()).await?;
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-    let edit = edit.with_pattern_sizes(sizes);
-    let invitation = invite_buyer(&edit.tx, app, caller, (&invite, Some(&mut input.step))).await?;
+    let mut edit = edit.with_pattern_sizes(sizes);
+    invite_buyer(&mut edit, caller, &invite, Some(&mut input.step)).await?;
     let changed = steps::add_to(edit, input).await?;
-    tell_of(app, &invitation).await;
     warned(app, changed, None).await
 }
 
@@ -38,7 +37,8 @@ pub async fn update(
     app: &App,
     caller: &Caller,
     id: StepId,
-    (mut input, invite): (UpdateStep, Option<NewInvitation>),
+    mut input: UpdateStep,
+    invite: Option<NewInvitation>,
 ) -> Result<SavedFlow> {
     let Some(invite) = invite else {
         let to = buyer_of(input.step.as_ref());
@@ -48,14 +48,13 @@ pub async fn update(
     };
     let sizes = measure_patterns(app, caller, FlowRef::Step(id), input.rules()).await?;
     let (edit, index) = Edit::of_step(app, caller, id, "input.id").await?;
-    let edit = edit.with_pattern_sizes(sizes);
-    let invitation = invite_buyer(&edit.tx, app, caller, (&invite, input.step.as_mut())).await?;
+    let mut edit = edit.with_pattern_sizes(sizes);
+    invite_buyer(&mut edit, caller, &invite, input.step.as_mut()).await?;
     let changed = steps::update_in(edit, index, input).await?;
-    tell_of(app, &invitation).await;
     warned(app, changed, Some(id)).await
 }
 
-/// Adds what the flow's owner should know of the step that was saved: the one that is named, else the newest.
+/// Adds warnings about the saved step: the named one, else the newest.
 async fn warned(app: &App, mut changed: SavedFlow, saved: Option<StepId>) -> Result<SavedFlow> {
     let steps = step::Entity::of_flow(changed.flow.id).all(app.db.read()).await?;
     let newest = steps.iter().map(|step| step.id).max();
@@ -68,11 +67,11 @@ async fn warned(app: &App, mut changed: SavedFlow, saved: Option<StepId>) -> Res
 
 /// Sends the invitation and makes it the step's buyer.
 async fn invite_buyer(
-    tx: &DatabaseTransaction,
-    app: &App,
+    edit: &mut Edit<'_>,
     caller: &Caller,
-    (invite, step): (&NewInvitation, Option<&mut StepInput>),
-) -> Result<invitation::Model> {
+    invite: &NewInvitation,
+    step: Option<&mut StepInput>,
+) -> Result<()> {
     let Some(StepInput::Buyer(buyer)) = step else {
         return Err(Error::Internal(anyhow::anyhow!(
             "an invitation for a step without a buyer"
@@ -80,23 +79,23 @@ async fn invite_buyer(
     };
     if buyer.to.is_some() {
         let text = "give the connection with the buyer or an invitation for it, not both";
-        return Err(Error::broken(UserErrorCode::Invalid, INVITE, text));
+        return Err(Error::user(UserErrorCode::Invalid, INVITE, text));
     }
     if !invite.relationship.sends() {
         return Err(not_sending());
     }
-    let invitation = send_within(tx, app, caller, invite).await.map_err(within)?;
-    // One that waits already is given back as it is.
+    let invitation = send_within(&mut edit.frame, caller, invite).await.map_err(within)?;
+    // An invitation that waits already is returned unchanged.
     if !invitation.inviter_sends {
         return Err(not_sending());
     }
     buyer.to = Some(BuyerTo::Invited(invitation.id));
-    Ok(invitation)
+    Ok(())
 }
 
 fn not_sending() -> Error {
     let text = "an invitation for a buyer proposes that you send leads: SEND_LEADS or BOTH";
-    Error::broken(
+    Error::user(
         UserErrorCode::DirectionNotAgreed,
         "input.step.buyer.invite.relationshipType",
         text,
@@ -105,7 +104,7 @@ fn not_sending() -> Error {
 
 fn within(error: Error) -> Error {
     match error {
-        Error::Broken(broken) => Error::Broken(broken.into_iter().map(|rule| rule.within(INVITE)).collect()),
+        Error::User(broken) => Error::User(broken.into_iter().map(|rule| rule.within(INVITE)).collect()),
         other => other,
     }
 }
@@ -120,8 +119,8 @@ fn buyer_of(step: Option<&StepInput>) -> Option<ConnectionId> {
     }
 }
 
-/// Makes the source at the buyer, so that it can be set up before the first lead comes; by itself, because the two accounts are
-/// not locked together here. Should this fail, the first lead makes it.
+/// Makes the source at the buyer, so that it can be set up before the first lead comes. In its own transaction, because the two
+/// accounts are not locked together here. If it fails, the first lead makes it.
 async fn receive(app: &App, seller: AccountId, over: Option<ConnectionId>) -> Result<()> {
     let Some(id) = over else { return Ok(()) };
     let found = connection::Entity::of_account(seller).filter(connection::Column::Id.eq(id));

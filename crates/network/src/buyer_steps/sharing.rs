@@ -1,5 +1,4 @@
-//! What a seller should know of what a BUYER step shares: fields that the buyer's flow does not know, and encrypted values that
-//! go out without being named.
+//! Warnings for sellers: fields that the buyer's flow does not know, and encrypted fields that are shared without being named.
 
 use std::collections::HashSet;
 
@@ -15,10 +14,10 @@ use leadmesh_core::error::Result;
 use leadmesh_flows::sellers;
 use leadmesh_leads::sharing::{Sharing, encrypted_unnamed};
 
-/// Names of fields that a warning spells out.
+/// Names of fields that a warning lists.
 const NAMED: usize = 20;
 
-/// The warnings about a step, in words; none of a step of another kind.
+/// None for a step of another kind.
 pub async fn warnings(db: &impl ConnectionTrait, step: &step::Model) -> Result<Vec<String>> {
     let StepConfig::Buyer { settings_id, .. } = step.config else {
         return Ok(Vec::new());
@@ -31,33 +30,45 @@ pub async fn warnings(db: &impl ConnectionTrait, step: &step::Model) -> Result<V
     let flow = flow::Entity::ever_in_account(step.account_id).filter(flow::Column::Id.eq(step.flow_id));
     let fields = flow.one(db).await?.map(|flow| flow.fields.0).unwrap_or_default();
     let mut warnings = Vec::new();
-    let over = step.connection_id.map(|link| (step.account_id, link));
-    warnings.extend(unknown_to_buyer(db, over, (&config, &fields), "step").await?);
+    let shared = Shared {
+        sharer: Sharer::Step,
+        seller: step.account_id,
+        connection: step.connection_id,
+        config: &config,
+        fields: &fields,
+    };
+    warnings.extend(unknown_to_buyer(db, &shared).await?);
     warnings.extend(encrypted(&config, &fields));
     Ok(warnings)
 }
 
-/// What of the fields that may come to a partner in a connected account that account does not know, in words.
+/// Warns of fields that may go to a partner in a connected account and are unknown there.
 pub async fn partner_warnings(
     db: &impl ConnectionTrait,
     partner: &partner::Model,
     config: &AccountConfig,
 ) -> Result<Option<String>> {
     let fields = leading_to(db, partner).await?;
-    let over = config.connection_id.map(|link| (partner.account_id, link));
-    unknown_to_buyer(db, over, (config, &fields), "partner").await
+    let shared = Shared {
+        sharer: Sharer::Partner,
+        seller: partner.account_id,
+        connection: config.connection_id,
+        config,
+        fields: &fields,
+    };
+    unknown_to_buyer(db, &shared).await
 }
 
-/// The fields of the flows whose leads are distributed to a partner; while there is none, those of all flows of its account. Of
-/// several definitions of a name the oldest flow's.
+/// The fields of the flows whose leads are distributed to a partner; while there is none, those of all flows. Of several
+/// definitions of a name the oldest flow's.
 async fn leading_to(db: &impl ConnectionTrait, partner: &partner::Model) -> Result<Vec<FieldDef>> {
     let account = partner.account_id;
-    let places = assignment::Entity::in_account(account).filter(assignment::Column::PartnerId.eq(partner.id));
-    let profiles: Vec<ProfileId> = places
+    let assignments = assignment::Entity::in_account(account).filter(assignment::Column::PartnerId.eq(partner.id));
+    let profiles: Vec<ProfileId> = assignments
         .all(db)
         .await?
         .into_iter()
-        .map(|place| place.profile_id)
+        .map(|assignment| assignment.profile_id)
         .collect();
     let mut leading = Vec::new();
     if !profiles.is_empty() {
@@ -73,14 +84,27 @@ async fn leading_to(db: &impl ConnectionTrait, partner: &partner::Model) -> Resu
     Ok(fields.filter(|field| names.insert(field.name.clone())).collect())
 }
 
-/// `over` is the sharing account and its connection; `what` shares, in the warning's words.
-async fn unknown_to_buyer(
-    db: &impl ConnectionTrait,
-    over: Option<(AccountId, ConnectionId)>,
-    (config, fields): (&AccountConfig, &[FieldDef]),
-    what: &str,
-) -> Result<Option<String>> {
-    let Some((seller, id)) = over else { return Ok(None) };
+/// What a step or partner shares over a connection.
+struct Shared<'a> {
+    sharer: Sharer,
+    seller: AccountId,
+    connection: Option<ConnectionId>,
+    config: &'a AccountConfig,
+    fields: &'a [FieldDef],
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Sharer {
+    Step,
+    Partner,
+}
+
+/// None while the connection or the buyer cannot take leads.
+async fn unknown_to_buyer(db: &impl ConnectionTrait, shared: &Shared<'_>) -> Result<Option<String>> {
+    let Shared {
+        seller, config, fields, ..
+    } = *shared;
+    let Some(id) = shared.connection else { return Ok(None) };
     let link = connection::Entity::of_account(seller).filter(connection::Column::Id.eq(id));
     let link = link.one(db).await?.filter(|link| link.lets_send(seller));
     let Some(link) = link else { return Ok(None) };
@@ -99,14 +123,13 @@ async fn unknown_to_buyer(
     if lost.is_empty() {
         return Ok(None);
     }
-    let shared = fields.iter().filter(|field| config.fields.shares(&field.name)).count();
-    let which = if what == "step" {
-        "this step shares"
-    } else {
-        "are shared with this partner"
+    let count = fields.iter().filter(|field| config.fields.shares(&field.name)).count();
+    let (which, what) = match shared.sharer {
+        Sharer::Step => ("this step shares", "step"),
+        Sharer::Partner => ("are shared with this partner", "partner"),
     };
     Ok(Some(format!(
-        "The buyer's receiving flow does not know {} of the {shared} fields that {which}, and drops them: {}. Rename them with \
+        "The buyer's receiving flow does not know {} of the {count} fields that {which}, and drops them: {}. Rename them with \
          the {what}'s mapping, ask the buyer to add them, or share without them.",
         lost.len(),
         listed(&lost)

@@ -1,4 +1,4 @@
-//! How a buyer step stands.
+//! The state of a buyer step.
 
 use entity::account;
 use entity::connection::{self, ConnectionStatus};
@@ -26,31 +26,27 @@ pub enum BuyerStepState {
     Disconnected,
 }
 
-/// What the state of a step follows from.
+/// What a step's state follows from.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
-    /// The seller.
+pub struct BuyerStepFacts<'a> {
     pub seller: AccountId,
-    /// Whether the step is enabled.
     pub enabled: bool,
     /// Its connection, once there is one.
     pub connection: Option<&'a connection::Model>,
-    /// Whether the buyer can take leads.
     pub receiving: bool,
 }
 
-/// The state of a step.
-pub fn state(standing: Standing<'_>) -> BuyerStepState {
-    match standing.connection {
+pub fn state(facts: BuyerStepFacts<'_>) -> BuyerStepState {
+    match facts.connection {
         None => BuyerStepState::AwaitingAcceptance,
-        Some(connection) if !connection.lets_send(standing.seller) => BuyerStepState::Disconnected,
-        Some(_) if !standing.receiving => BuyerStepState::BuyerNotSetUp,
-        Some(_) if standing.enabled => BuyerStepState::Enabled,
+        Some(connection) if !connection.lets_send(facts.seller) => BuyerStepState::Disconnected,
+        Some(_) if !facts.receiving => BuyerStepState::BuyerNotSetUp,
+        Some(_) if facts.enabled => BuyerStepState::Enabled,
         Some(_) => BuyerStepState::Ready,
     }
 }
 
-/// Whether the account at the other end of a connection can take a seller's leads.
+/// Whether the buyer can take a seller's leads.
 pub async fn receiving(db: &impl ConnectionTrait, connection: &connection::Model, seller: AccountId) -> Result<bool> {
     if connection.status == ConnectionStatus::Terminated {
         return Ok(false);
@@ -65,7 +61,7 @@ pub async fn receiving(db: &impl ConnectionTrait, connection: &connection::Model
         .await?
         .is_some_and(|flow| flow.enabled);
     let source = source::Entity::of_seller(flow, connection.id).one(db).await?;
-    // Without a source one is made with the first lead.
+    // A missing source is made with the first lead.
     let open = source.is_none_or(|source| source.enabled || source.deleted_at.is_some());
     Ok(enabled && open)
 }
@@ -101,7 +97,7 @@ mod tests {
             cancelling: false,
         };
         let state = |connection: Option<connection::Model>, receiving, enabled| {
-            state(Standing {
+            state(BuyerStepFacts {
                 seller,
                 enabled,
                 connection: connection.as_ref(),

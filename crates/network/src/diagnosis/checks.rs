@@ -1,4 +1,4 @@
-//! The looks themselves, as functions of what is known. They stop at the first that explains why nothing can go.
+//! The checks, as pure functions of facts. They stop at the first that explains why nothing passes.
 
 use entity::connection::{self, ConnectionStatus};
 use entity::invitation::{self, InvitationStatus};
@@ -9,7 +9,7 @@ use entity::{flow, source, step};
 use super::{Facts, FlowFacts};
 use leadmesh_core::diagnosis::{Check, failed, passed};
 
-/// The one answer for an account that is unknown, and for one without any relationship to the caller's.
+/// The one answer for unknown accounts and those without a relationship.
 pub(super) fn stranger() -> Check {
     failed(
         "invitation",
@@ -18,7 +18,7 @@ pub(super) fn stranger() -> Check {
     )
 }
 
-/// Every look at a relationship, in the order in which a lead needs them.
+/// All checks of a relationship, in the order in which a lead needs them.
 pub(super) fn of(facts: &Facts) -> Vec<Check> {
     let live = facts
         .connection
@@ -39,7 +39,7 @@ pub(super) fn of(facts: &Facts) -> Vec<Check> {
         )),
         Some(FlowFacts::Mine(flow, source)) => checks.extend(mine(facts, link, flow, source.as_ref())),
         Some(FlowFacts::Selling(flow, step, receiving)) => {
-            checks.extend(selling(facts, link, (flow, step), *receiving));
+            checks.extend(selling(facts, link, flow, step, *receiving));
         }
         Some(FlowFacts::Theirs(flow, source)) => checks.extend(theirs(facts, link, flow, source)),
     }
@@ -49,7 +49,7 @@ pub(super) fn of(facts: &Facts) -> Vec<Check> {
 fn not_connected(facts: &Facts) -> Vec<Check> {
     let name = &facts.partner;
     let ended = facts.connection.as_ref().filter(|link| {
-        // Identifiers are ordered by time, also where the clock stands.
+        // Identifiers are ordered by time, even if the clock stands still.
         let asked_since = |(row, status): &(invitation::Model, InvitationStatus)| {
             row.id.0 > link.id.0 && *status != InvitationStatus::Cancelled
         };
@@ -73,19 +73,19 @@ fn not_connected(facts: &Facts) -> Vec<Check> {
     let mut checks = vec![invitation(facts, row, *status)];
     checks.extend(facts.mail.as_ref().and_then(|mail| match mail.status {
         _ if *status != InvitationStatus::Pending => None,
-        MailStatus::Sent => Some(passed("mail", "the mail server took the letter".to_owned())),
+        MailStatus::Sent => Some(passed("mail", "the mail server accepted the email".to_owned())),
         MailStatus::Queued => Some(match &mail.error {
-            None => passed("mail", "the letter is on its way to the mail server".to_owned()),
+            None => passed("mail", "the email waits for the mail server".to_owned()),
             Some(error) => failed(
                 "mail",
-                format!("the letter could not be sent yet, and will be tried again: {error}"),
-                "wait, or tell them to look at their invitations: they need no letter to answer",
+                format!("the email could not be sent yet and will be retried: {error}"),
+                "wait, or ask them to see their invitations: they can answer without the email",
             ),
         }),
         MailStatus::Failed => Some(failed(
             "mail",
-            format!("the letter was not sent: {}", mail.error.as_deref().unwrap_or("no reason is known")),
-            "once the cause is gone send it again with resendInvitation; an invited account can answer without the letter",
+            format!("the email was not sent: {}", mail.error.as_deref().unwrap_or("no reason is known")),
+            "once the cause is gone, send it again with resendInvitation; an invited account can answer without the email",
         )),
     }));
     checks
@@ -212,7 +212,8 @@ fn theirs(facts: &Facts, link: &connection::Model, flow: &flow::Model, source: &
 fn selling(
     facts: &Facts,
     link: &connection::Model,
-    (flow, step): (&flow::Model, &step::Model),
+    flow: &flow::Model,
+    step: &step::Model,
     receiving: bool,
 ) -> Vec<Check> {
     let name = &facts.partner;

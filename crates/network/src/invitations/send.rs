@@ -1,36 +1,36 @@
-//! Sending an invitation, for the first time or again.
+//! Sending and resending an invitation.
 
 use async_graphql::InputObject;
 use chrono::TimeDelta;
 use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
 use entity::invitation::{self, Column, Entity, InvitationStatus};
-use entity::proof::AddressProof;
 use entity::relationship::RelationshipType;
 use entity::scalars::EmailAddress;
-use entity::{account, connection, user};
+use entity::{account, user};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, Set,
 };
 
-use super::{check_open, deed, lock_sent, partner, receiver, record_alone, withdraw_letter};
-use crate::invitation_mail::Says;
+use super::state::{
+    audit_pair, check_not_connected, check_open, expire, lock_sent, own_entry, receiver, withdraw_email,
+};
+use crate::invitation_mail::InvitationEmail;
 use crate::notices::{self, Notice};
-use crate::sides::Sides;
-use crate::{expiry, journal};
 use leadmesh_core::app::App;
-use leadmesh_core::error::{Error, OrBroken, Result, UserErrorCode};
+use leadmesh_core::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
-use leadmesh_core::identity::mail_quota::{self, Counted};
+use leadmesh_core::identity::change::Change;
+use leadmesh_core::identity::mail_quota::{self, QuotaKey};
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::throttle::Kind;
-use leadmesh_core::identity::{accounts, email_address, mailbox, texts, tokens};
+use leadmesh_core::identity::{accounts, email_address, mail_queue, texts, tokens};
 use leadmesh_core::live::events::NewEvent;
 use leadmesh_forms::limits::MAX_OPEN_INVITATIONS;
 
-/// Most characters of a message.
+/// In characters.
 const MESSAGE: usize = 1_000;
-const OTHER_PENDING: &str = "a newer invitation to the same waits for its answer: send that one again instead";
+const OTHER_PENDING: &str = "a newer invitation to the same receiver is pending: resend that one instead";
 
 /// An invitation to connect. Give exactly one of `accountId` and `email`.
 #[derive(Clone, Debug, InputObject)]
@@ -47,7 +47,6 @@ pub struct NewInvitation {
     pub message: Option<String>,
 }
 
-/// Whom an invitation is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target {
     Account(AccountId),
@@ -55,7 +54,7 @@ enum Target {
 }
 
 impl Target {
-    /// For counting what it is sent.
+    /// For the mail quota.
     fn name(&self) -> String {
         match self {
             Self::Account(id) => id.to_string(),
@@ -64,97 +63,78 @@ impl Target {
     }
 }
 
-/// Sends an invitation. While one to the same waits for its answer, that one is given back and nothing is sent.
+/// Sends an invitation. While one to the same invitee waits for its answer, that one is answered and nothing is sent.
 pub async fn send(app: &App, caller: &Caller, input: &NewInvitation) -> Result<invitation::Model> {
-    caller.require(Action::ManageNetwork)?;
-    let tx = app.db.begin().await?;
-    let row = send_within(&tx, app, caller, input).await.map_err(in_input)?;
-    tx.commit().await?;
-    tell_of(app, &row).await;
+    let account = caller.require(Action::ManageNetwork)?;
+    let mut change = Change::begin(app, caller, account).await?;
+    let row = send_within(&mut change, caller, input).await.map_err(in_input)?;
+    change.commit_uncompiled().await?;
     Ok(row)
 }
 
-/// The same within a transaction of the caller's, which holds no lock of another account; after its commit [`tell_of`] wakes who
-/// waits for it. Paths of broken rules begin inside the input.
-pub async fn send_within(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    input: &NewInvitation,
-) -> Result<invitation::Model> {
-    let account = caller.require(Action::ManageNetwork)?;
+/// The same within a change that holds no lock of another account. Paths of errors begin inside the input.
+pub async fn send_within(change: &mut Change<'_>, caller: &Caller, input: &NewInvitation) -> Result<invitation::Model> {
+    caller.require(Action::ManageNetwork)?;
+    let app = change.app;
     let (target, message) = checked(input)?;
+    let account = change.account.id;
     app.throttle.check(Kind::Invitation, &account.to_string()).await?;
-    let inviter = accounts::lock(tx, account).await?;
-    check_target(tx, &inviter, &target, app.config.address_proof()).await?;
-    let mut events = Vec::new();
-    if let Some(waiting) = waiting(tx, account, &target).await? {
+    check_target(change, &target).await?;
+    if let Some(waiting) = waiting(&change.tx, account, &target).await? {
         if waiting.status_at(app.clock.now()) == InvitationStatus::Pending {
             return Ok(waiting);
         }
-        events = expiry::write(tx, app, waiting).await?;
+        let events = expire(&change.tx, app, waiting).await?;
+        change.events.extend(events);
     }
-    // One whose time is over waits for no answer, whether or not that has been written yet.
+    // An overdue invitation counts as expired, even before that is stored.
     let open = Entity::sent_by(account)
         .filter(Column::Status.eq(InvitationStatus::Pending))
         .filter(Column::ExpiresAt.gt(app.clock.now()));
-    if open.count(tx).await? >= MAX_OPEN_INVITATIONS {
+    if open.count(&change.tx).await? >= MAX_OPEN_INVITATIONS {
         let text = format!(
             "an account has at most {MAX_OPEN_INVITATIONS} invitations that wait for an answer: cancel one that is not needed any more"
         );
-        return Err(Error::broken(UserErrorCode::LimitReached, "", text));
+        return Err(Error::user(UserErrorCode::LimitReached, "", text));
     }
-    mail_quota::require(tx, app, Counted::InvitationsByTo(account, &target.name())).await?;
-    let row = insert(tx, app, account, (target, input.relationship, message)).await?;
-    let (row, told) = mail(tx, app, row, &inviter).await?;
-    events.extend(announce(tx, app, caller, (&inviter, &row, told), "invitation.sent").await?);
-    journal::append(tx, app, events).await?;
-    Ok(row)
-}
-
-/// Wakes who follows the logs that tell of an invitation; after the commit.
-pub async fn tell_of(app: &App, row: &invitation::Model) {
-    let receiver = receiver(app.db.read(), app, row).await.unwrap_or_default();
-    journal::tell(app, [Some(row.from_account_id), receiver].into_iter().flatten()).await;
+    mail_quota::require(&change.tx, app, QuotaKey::InvitationsByTo(account, &target.name())).await?;
+    let row = insert(change, target, input.relationship, message).await?;
+    email(change, row, "invitation.sent").await
 }
 
 /// Sends a pending or expired invitation again: a new link, a new time to answer. The old link ends.
 pub async fn resend(app: &App, caller: &Caller, id: InvitationId) -> Result<invitation::Model> {
     let account = caller.require(Action::ManageNetwork)?;
     app.throttle.check(Kind::Invitation, &account.to_string()).await?;
-    let tx = app.db.begin().await?;
-    let inviter = accounts::lock(&tx, account).await?;
-    let row = lock_sent(&tx, account, id).await?;
+    let mut change = Change::begin(app, caller, account).await?;
+    let row = lock_sent(&change, id).await?;
     if row.status_at(app.clock.now()) != InvitationStatus::Expired {
         check_open(&row, app, "id")?;
     }
     if let Some(connected) = row.to_account_id {
-        check_not_connected(&tx, account, connected, "id").await?;
+        check_not_connected(&change.tx, account, connected, "id").await?;
     }
     let target = row
         .to_account_id
         .map(|id| id.to_string())
         .or_else(|| row.to_email.clone())
         .unwrap_or_default();
-    mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &target)).await?;
-    withdraw_letter(&tx, &row).await?;
+    mail_quota::require(&change.tx, app, QuotaKey::InvitationsByTo(account, &target)).await?;
+    withdraw_email(&change.tx, &row).await?;
     let mut again = row.into_active_model();
     again.status = Set(InvitationStatus::Pending);
     again.expires_at = Set(app.clock.now() + lifetime(app));
     again.mail_id = Set(None);
-    let row = again.update(&tx).await;
-    let row = row.or_broken(UserErrorCode::Conflict, "id", OTHER_PENDING)?;
-    let (row, told) = mail(&tx, app, row, &inviter).await?;
-    let events = announce(&tx, app, caller, (&inviter, &row, told), "invitation.resent").await?;
-    journal::append(&tx, app, events).await?;
-    tx.commit().await?;
-    tell_of(app, &row).await;
+    let row = again.update(&change.tx).await;
+    let row = row.on_unique_violation(UserErrorCode::Conflict, "id", OTHER_PENDING)?;
+    let row = email(&mut change, row, "invitation.resent").await?;
+    change.commit_uncompiled().await?;
     Ok(row)
 }
 
 fn in_input(error: Error) -> Error {
     match error {
-        Error::Broken(broken) => Error::Broken(broken.into_iter().map(|rule| rule.within("input")).collect()),
+        Error::User(broken) => Error::User(broken.into_iter().map(|rule| rule.within("input")).collect()),
         other => other,
     }
 }
@@ -169,7 +149,7 @@ fn checked(input: &NewInvitation) -> Result<(Target, Option<String>)> {
         (None, Some(email)) => Target::Email(email_address::parse(email, "email")?),
         _ => {
             let message = "name whom to invite: give either accountId or email";
-            return Err(Error::broken(UserErrorCode::Invalid, "accountId", message));
+            return Err(Error::user(UserErrorCode::Invalid, "accountId", message));
         }
     };
     let written = input.message.as_deref().filter(|message| !message.trim().is_empty());
@@ -179,20 +159,16 @@ fn checked(input: &NewInvitation) -> Result<(Target, Option<String>)> {
     Ok((target, message))
 }
 
-/// Of an address only what the inviter may know anyway is told: its own people's, and the address by which a partner lets itself
-/// be found. Whether anybody else has it makes no difference.
-async fn check_target(
-    tx: &DatabaseTransaction,
-    inviter: &account::Model,
-    target: &Target,
-    proof: AddressProof,
-) -> Result<()> {
+/// For an address, the answer reveals only what the inviter may know anyway: its own users' addresses, and contact addresses by
+/// which partners can be found.
+async fn check_target(change: &Change<'_>, target: &Target) -> Result<()> {
+    let (tx, inviter) = (&change.tx, &change.account);
     match target {
         Target::Account(id) if *id == inviter.id => Err(myself("accountId")),
         Target::Account(id) => {
             if account::Entity::by_id(*id).one(tx).await?.is_none() {
-                let message = "no such account: look for it with findAccount, or invite an email address";
-                return Err(Error::broken(UserErrorCode::NotFound, "accountId", message));
+                let message = "no such account: find it with findAccount, or invite an email address";
+                return Err(Error::user(UserErrorCode::NotFound, "accountId", message));
             }
             check_not_connected(tx, inviter.id, *id, "accountId").await
         }
@@ -201,6 +177,7 @@ async fn check_target(
             if inviter.contact_email.as_ref() == Some(email) || own.one(tx).await?.is_some() {
                 return Err(myself("email"));
             }
+            let proof = change.app.config.address_proof();
             for found in account::Entity::by_contact_email(email, proof).all(tx).await? {
                 check_not_connected(tx, inviter.id, found.id, "email").await?;
             }
@@ -211,24 +188,10 @@ async fn check_target(
 
 fn myself(path: &str) -> Error {
     let message = "this is your own account: invite another one";
-    Error::broken(UserErrorCode::SelfInvite, path, message)
+    Error::user(UserErrorCode::SelfInvite, path, message)
 }
 
-/// Refuses where the two have a connection already, suspended or not.
-pub(crate) async fn check_not_connected(
-    tx: &DatabaseTransaction,
-    one: AccountId,
-    other: AccountId,
-    path: &str,
-) -> Result<()> {
-    if connection::Entity::live_between(one, other).one(tx).await?.is_none() {
-        return Ok(());
-    }
-    let message = "you are connected already: change that connection instead";
-    Err(Error::broken(UserErrorCode::AlreadyConnected, path, message))
-}
-
-/// The one that was sent to the same and is not answered. The inviter's account is locked: there is no other sender.
+/// The unanswered invitation to the same target. The inviter's account is locked: there is no other sender.
 async fn waiting(tx: &DatabaseTransaction, account: AccountId, target: &Target) -> Result<Option<invitation::Model>> {
     let same = match target {
         Target::Account(id) => Column::ToAccountId.eq(*id),
@@ -241,11 +204,12 @@ async fn waiting(tx: &DatabaseTransaction, account: AccountId, target: &Target) 
 }
 
 async fn insert(
-    tx: &DatabaseTransaction,
-    app: &App,
-    account: AccountId,
-    (target, relationship, message): (Target, RelationshipType, Option<String>),
+    change: &Change<'_>,
+    target: Target,
+    relationship: RelationshipType,
+    message: Option<String>,
 ) -> Result<invitation::Model> {
+    let app = change.app;
     let now = app.clock.now();
     let (to_account_id, to_email) = match target {
         Target::Account(id) => (Some(id), None),
@@ -253,7 +217,7 @@ async fn insert(
     };
     let row = invitation::ActiveModel {
         id: Set(app.clock.id()),
-        from_account_id: Set(account),
+        from_account_id: Set(change.account.id),
         to_account_id: Set(to_account_id),
         to_email: Set(to_email),
         inviter_sends: Set(relationship.sends()),
@@ -267,75 +231,74 @@ async fn insert(
         answered_at: Set(None),
         connection_id: Set(None),
     };
-    row.insert(tx)
+    row.insert(&change.tx)
         .await
-        .or_broken(UserErrorCode::Conflict, "accountId", OTHER_PENDING)
+        .on_unique_violation(UserErrorCode::Conflict, "accountId", OTHER_PENDING)
 }
 
-/// Makes a new link and writes the letter that carries it: to the invited address, or to the contact address of an account that
-/// wants mails. Answers to which address.
-async fn mail(
-    tx: &DatabaseTransaction,
-    app: &App,
-    row: invitation::Model,
-    inviter: &account::Model,
-) -> Result<(invitation::Model, Option<String>)> {
-    let to = match (&row.to_email, row.to_account_id) {
-        (Some(email), _) => Some(email.clone()),
-        (None, Some(id)) => {
-            let account = partner(tx, id).await?;
-            let is_told = account.notify_by_mail && account.has_contact(app.config.address_proof());
-            // To an address that only the account itself calls its own goes nothing in another's name.
-            account.contact_email.filter(|_| is_told)
-        }
-        (None, None) => None,
-    };
+/// Makes a new link, emails it to the invited address or to the contact address of an invited account that wants emails, and
+/// notifies the receiver.
+async fn email(change: &mut Change<'_>, row: invitation::Model, action: &'static str) -> Result<invitation::Model> {
+    let (app, inviter) = (change.app, &change.account);
+    let to = email_address_of(change, &row).await?;
     let token = tokens::random(tokens::ONE_TIME);
     let link = format!("{}/invitation?token={token}", app.config.public_url);
-    let says = Says {
+    let email = InvitationEmail {
         from: &inviter.name,
         relationship: row.type_for_inviter().mirrored(),
         message: row.message.as_deref(),
         expires_at: row.expires_at,
     };
-    // An address that gets too many is left alone; the invitation holds all the same.
+    // An address beyond its mail quota gets no email; the invitation is valid anyway.
     let mail_id = match &to {
-        Some(to) if mail_quota::invitation(tx, app, inviter.id, to).await? => {
-            Some(mailbox::queue_mail(tx, app, says.letter(to, &link)).await?)
+        Some(to) if mail_quota::invitation(&change.tx, app, inviter.id, to).await? => {
+            Some(mail_queue::queue_mail(&change.tx, app, email.email(to, &link)).await?)
         }
         _ => None,
     };
     let mut row = row.into_active_model();
     row.token_hash = Set(Some(tokens::hash(&token)));
     row.mail_id = Set(mail_id);
-    Ok((row.update(tx).await?, to))
+    let row = row.update(&change.tx).await?;
+    announce(change, &row, to.as_deref(), action).await?;
+    Ok(row)
 }
 
-/// Tells the trails and, if it reaches an account, that account's owners; answers the events.
+async fn email_address_of(change: &Change<'_>, row: &invitation::Model) -> Result<Option<String>> {
+    if row.to_email.is_some() {
+        return Ok(row.to_email.clone());
+    }
+    let Some(id) = row.to_account_id else { return Ok(None) };
+    let account = accounts::load(&change.tx, id).await?;
+    // An unproven contact address gets no email on behalf of others.
+    let wanted = account.notify_by_mail && account.has_contact(change.app.config.address_proof());
+    Ok(account.contact_email.filter(|_| wanted))
+}
+
+/// Writes audit logs and events and, if the invitation reaches an account, emails that account's owners, but for `emailed`.
 async fn announce(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    (inviter, row, mailed): (&account::Model, &invitation::Model, Option<String>),
+    change: &mut Change<'_>,
+    row: &invitation::Model,
+    emailed: Option<&str>,
     action: &'static str,
-) -> Result<Vec<NewEvent>> {
-    let Some(receiver) = receiver(tx, app, row).await? else {
-        record_alone(tx, app, caller, action, row).await?;
-        return Ok(Vec::new());
+) -> Result<()> {
+    let app = change.app;
+    let Some(receiver) = receiver(&change.tx, app, row).await? else {
+        return change.record(own_entry(action, row)).await;
     };
-    let sides = Sides {
-        mine: inviter.clone(),
-        theirs: partner(tx, receiver).await?,
-    };
-    journal::record(tx, app, caller, &sides, deed(action, "invitation.received", row)).await?;
+    let partner = accounts::load(&change.tx, receiver).await?;
+    let entries = audit_pair(action, "invitation.received", row);
+    entries.record(change, &partner).await?;
+    let name = &change.account.name;
     let notice = Notice {
-        by: Some(inviter.id),
-        subject: format!("{} invites your company to connect", inviter.name),
+        by: Some(change.account.id),
+        subject: format!("{name} invites your company to connect"),
         text: format!(
-            "{} invites your company to connect on Leadmesh. See it among your invitations, and accept or decline it as an OWNER or ADMIN.",
-            inviter.name
+            "{name} invites your company to connect on Leadmesh. See it among your invitations, and accept or decline it as an OWNER or ADMIN."
         ),
     };
-    notices::tell_owners(tx, app, &sides.theirs, &notice, mailed.as_deref()).await?;
-    Ok(vec![journal::event(receiver, EventKind::InvitationReceived, row.id.0)])
+    notices::email_owners(&change.tx, app, &partner, &notice, emailed).await?;
+    let event = NewEvent::of_account(receiver, EventKind::InvitationReceived, row.id.0);
+    change.events.push(event);
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! What deliveries are counted by, as the database tells them apart.
+//! The dimensions of counts, as columns of the database.
 
 use std::ops::Range;
 
@@ -12,9 +12,8 @@ use uuid::Uuid;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_flows::calendar;
 
-/// Days of one report at most.
 const MAX_DAYS: usize = 400;
-/// Hours of one report at most: a month with one more, where clocks go back.
+/// A month with one more, where clocks go back.
 const MAX_HOURS: usize = 745;
 
 /// Dimension by which deliveries are grouped.
@@ -46,20 +45,17 @@ pub enum Dimension {
 pub(super) struct Axis {
     pub(super) dimension: Dimension,
     pub(super) zone: String,
-    /// Of time: where each span begins.
+    /// Beginnings of the spans, for time dimensions.
     pub(super) spans: Vec<DateTime<Utc>>,
 }
 
-/// Where a delivery stands on an axis.
+/// A delivery's position on an axis.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Place {
+pub(super) enum AxisValue {
     /// In the span of this number.
     Span(i64),
-    /// At a word.
     Word(String),
-    /// At an identifier.
     Id(Uuid),
-    /// Nowhere.
     None,
 }
 
@@ -86,7 +82,6 @@ impl Axis {
         matches!(self.dimension, Dimension::Day | Dimension::Hour)
     }
 
-    /// What tells the deliveries apart.
     pub(super) fn expression(&self) -> Expr {
         match self.dimension {
             Dimension::Partner => Expr::col(Column::PartnerId),
@@ -100,22 +95,21 @@ impl Axis {
         }
     }
 
-    /// Where a row of the database stands.
-    pub(super) fn place(&self, row: &QueryResult, name: &str) -> std::result::Result<Place, DbErr> {
+    pub(super) fn value(&self, row: &QueryResult, name: &str) -> std::result::Result<AxisValue, DbErr> {
         Ok(match self.dimension {
-            Dimension::Partner | Dimension::Buyer | Dimension::Profile | Dimension::Flow => {
-                row.try_get::<Option<Uuid>>("", name)?.map_or(Place::None, Place::Id)
-            }
+            Dimension::Partner | Dimension::Buyer | Dimension::Profile | Dimension::Flow => row
+                .try_get::<Option<Uuid>>("", name)?
+                .map_or(AxisValue::None, AxisValue::Id),
             Dimension::Channel | Dimension::Status | Dimension::Error => row
                 .try_get::<Option<String>>("", name)?
-                .map_or(Place::None, Place::Word),
-            Dimension::Day | Dimension::Hour => Place::Span(row.try_get("", name)?),
+                .map_or(AxisValue::None, AxisValue::Word),
+            Dimension::Day | Dimension::Hour => AxisValue::Span(row.try_get("", name)?),
         })
     }
 }
 
-/// The number of the span that a delivery was routed in: found by halves, so that a row costs ten comparisons and not a thousand.
-/// No database needs to know the zone.
+/// The index of the span in which a delivery was routed: found by bisection, so that a row costs ten comparisons and not a
+/// thousand. No database needs to know the zone.
 fn span(starts: &[DateTime<Utc>], first: usize) -> Expr {
     let middle = starts.len() / 2;
     let (before, after) = starts.split_at(middle);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::books::{Books, Sides};
+use super::books::{Books, BothAccounts};
 use super::mood::{MOODY, Mood, Moods};
 use super::steady::{Times, submit};
 use crate::faults::ahead;
@@ -209,7 +209,7 @@ async fn start(mode: Mode, receiver: HttpReceiver, dead: SocketAddr) -> World {
 }
 
 async fn check(world: &World, (secrets, moods, expected): (&HashMap<String, String>, &Moods, usize), seen: &Seen) {
-    let sides = Sides {
+    let sides = BothAccounts {
         secrets,
         moods,
         episodes: &[],

@@ -47,7 +47,7 @@ pub(super) struct Books {
 
 /// What is known beforehand.
 #[derive(Clone, Copy)]
-pub(super) struct Sides<'a> {
+pub(super) struct BothAccounts<'a> {
     /// By the path of each partner's URL.
     pub(super) secrets: &'a HashMap<String, String>,
     pub(super) moods: &'a Moods,
@@ -71,7 +71,7 @@ pub(super) struct Delivery {
 
 impl Books {
     /// Waits for rest, and reads.
-    pub(super) async fn at_rest(world: &World, sides: Sides<'_>, seen: &Seen) -> Self {
+    pub(super) async fn at_rest(world: &World, sides: BothAccounts<'_>, seen: &Seen) -> Self {
         let began = Instant::now();
         let open = rest(world, REST).await;
         let rested_after = began.elapsed();

@@ -1,5 +1,5 @@
-//! The flow that every account has from its sign-up. Its rows are written here, although flows belong to another room: that
-//! one builds on this. Its first revision is its first change.
+//! The inbox, the flow that every account has from its sign-up. Its rows are written here, because the crate of flows depends on
+//! this one. Its first revision is its first change.
 
 use entity::cap_usage::Caps;
 use entity::field::{FieldDef, FieldType};
@@ -11,7 +11,7 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, Set};
 use crate::app::App;
 use crate::error::Result;
 
-/// Name, label and type of what nearly every lead says. None is required: an inbox takes what it gets.
+/// Name, label and type of what most leads say. None is required: an Inbox takes what it gets.
 const FIELDS: [(&str, &str, FieldType); 10] = [
     ("first_name", "First name", FieldType::Text),
     ("last_name", "Last name", FieldType::Text),
@@ -42,7 +42,12 @@ fn inbox(app: &App, account: AccountId, id: FlowId) -> flow::ActiveModel {
         enabled: Set(true),
         is_inbox: Set(true),
         version: Set(1),
-        fields: Set(FieldDefs(FIELDS.into_iter().map(field).collect())),
+        fields: Set(FieldDefs(
+            FIELDS
+                .into_iter()
+                .map(|(name, label, kind)| field(name, label, kind))
+                .collect(),
+        )),
         acceptance_rule: Set(None),
         duplicate_keys: Set(Names::default()),
         duplicate_window_days: Set(None),
@@ -55,7 +60,7 @@ fn inbox(app: &App, account: AccountId, id: FlowId) -> flow::ActiveModel {
     }
 }
 
-fn field((name, label, field_type): (&str, &str, FieldType)) -> FieldDef {
+fn field(name: &str, label: &str, field_type: FieldType) -> FieldDef {
     FieldDef {
         name: name.into(),
         label: label.into(),
@@ -68,7 +73,7 @@ fn field((name, label, field_type): (&str, &str, FieldType)) -> FieldDef {
     }
 }
 
-/// With it the account can submit by its own key at once.
+/// Through it the account can submit with its own key.
 fn default_source(app: &App, account: AccountId, flow: FlowId) -> source::ActiveModel {
     source::ActiveModel {
         id: Set(app.clock.id()),

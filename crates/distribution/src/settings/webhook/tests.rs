@@ -1,4 +1,4 @@
-//! Which settings of webhooks are refused, and where.
+//! Refused settings of webhooks, and their paths.
 
 use clap::Parser;
 use entity::delivery_config::FieldSelectionMode;
@@ -36,7 +36,7 @@ type Told = std::result::Result<WebhookConfig, Vec<(UserErrorCode, String)>>;
 fn checked(input: WebhookInput, allowed: &[&str]) -> Told {
     match check(input, &config(allowed), KnownFields::default(), PATH) {
         Ok((config, _)) => Ok(config),
-        Err(Error::Broken(broken)) => {
+        Err(Error::User(broken)) => {
             let told = broken.iter().map(|rule| (rule.code, rule.path.join(".")));
             Err(told.collect())
         }

@@ -1,4 +1,4 @@
-//! How long transactions that write are held, each of which others may wait for; on `SQLite` everybody does.
+//! How long writing transactions are open. Others may wait for each; on `SQLite` every writer does.
 
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -6,17 +6,16 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
-/// A transaction that is held for longer is told to the log.
+/// A longer transaction is logged.
 const LONG: Duration = Duration::from_secs(1);
 
-/// The label of a kind of work.
 type Labels = [(&'static str, String); 1];
 
-/// Seconds by kind of work; clones count together.
+/// Seconds by workload. Clones share the counts.
 #[derive(Clone, Debug)]
-pub struct HeldTimes(pub(crate) Family<Labels, Histogram, fn() -> Histogram>);
+pub struct TransactionTimes(pub Family<Labels, Histogram, fn() -> Histogram>);
 
-impl Default for HeldTimes {
+impl Default for TransactionTimes {
     fn default() -> Self {
         Self(Family::new_with_constructor(seconds))
     }
@@ -27,19 +26,18 @@ fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 4.0, 8))
 }
 
-/// A transaction that is held; counted when dropped.
+/// A running transaction; counted when dropped.
 #[derive(Debug)]
-pub(super) struct Held {
-    times: HeldTimes,
+pub(super) struct TransactionTimer {
+    times: TransactionTimes,
     work: &'static str,
-    /// Where in this program it was begun.
     begun: &'static Location<'static>,
     since: Instant,
 }
 
-impl HeldTimes {
-    pub(super) fn begin(&self, work: &'static str, begun: &'static Location<'static>) -> Held {
-        Held {
+impl TransactionTimes {
+    pub(super) fn begin(&self, work: &'static str, begun: &'static Location<'static>) -> TransactionTimer {
+        TransactionTimer {
             times: self.clone(),
             work,
             begun,
@@ -48,15 +46,15 @@ impl HeldTimes {
     }
 }
 
-impl Drop for Held {
-    /// The log gets the place in this program and nothing of whose work it was.
+impl Drop for TransactionTimer {
+    /// The log names the place in this program, and not whose work it was.
     fn drop(&mut self) {
         let held = self.since.elapsed();
         let labels = [("work", self.work.to_owned())];
         self.times.0.get_or_create(&labels).observe(held.as_secs_f64());
         if held > LONG {
             let (work, begun, seconds) = (self.work, self.begun, held.as_secs_f64());
-            tracing::warn!(work, %begun, seconds, "a writing transaction was held for long, for which others may have waited");
+            tracing::warn!(work, %begun, seconds, "a writing transaction was open for long; others may have waited for it");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The queue of mails that the instance itself sends. Its bodies hold one-time links, so they are sealed, and gone once the
-//! mail is sent or given up.
+//! The queue of the instance's own emails. Bodies hold one-time links, so they are sealed, and removed once the email is sent or
+//! given up.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::ids::MailId;
@@ -8,41 +8,38 @@ use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set};
 use serde::{Deserialize, Serialize};
 
-use super::letters::Letter;
+use super::emails::Email;
 use crate::app::App;
+use crate::crypto::Sealed;
 use crate::error::Result;
 
-/// How long a worker may take over one mail.
+/// How long a worker may take over one email.
 pub const LEASE: TimeDelta = TimeDelta::minutes(2);
-/// Mails given to a worker at once.
+/// Emails claimed together.
 const AT_ONCE: u64 = 20;
-/// Minutes from each failed try to the next.
+/// Minutes from each failed attempt to the next.
 const PAUSES: [i64; 3] = [1, 5, 30];
-/// Characters kept of what a mail server said.
+/// Characters kept of a mail server's reply.
 const ERROR: usize = 500;
-/// A mail is given up after so many tries that nobody saw the end of: it may be what ends the processes that try it.
+/// An email is given up after this many attempts with unknown end: it may be what ends the processes that try it.
 const MOST_INTERRUPTIONS: i32 = 3;
-const INTERRUPTED: &str = "set aside: the process that sent it ended again and again before the outcome was known";
-const NO_SERVER: &str = "this server sends no mail: its operator has to set LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM";
+const INTERRUPTED: &str = "set aside: the process that sent it ended repeatedly before the outcome was known";
+const NO_SERVER: &str = "this server sends no email: its operator has to set LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM";
 
-/// What a mail says.
-///
 /// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct MailBody {
-    /// For every reader.
     pub text: String,
-    /// For readers that show it.
     pub html: String,
 }
 
-/// Queues a mail in the transaction of what it tells of. Without a mail server it has FAILED from the start.
-pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Letter) -> Result<MailId> {
+/// Queues an email in the transaction of its cause. Without a mail server it is FAILED from the start.
+pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, email: Email) -> Result<MailId> {
     let (id, now): (MailId, _) = (app.clock.id(), app.clock.now());
     let can_send = app.config.settings.smtp_url.is_some();
     let body = MailBody {
-        text: letter.text,
-        html: letter.html,
+        text: email.text,
+        html: email.html,
     };
     let sealed_body = if can_send {
         Some(seal(tx, app, id, &body).await?)
@@ -51,8 +48,8 @@ pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Letter) -> 
     };
     let row = mail::ActiveModel {
         id: Set(id),
-        to_address: Set(letter.to),
-        subject: Set(letter.subject),
+        to_address: Set(email.to),
+        subject: Set(email.subject),
         sealed_body: Set(sealed_body),
         status: Set(if can_send {
             MailStatus::Queued
@@ -69,7 +66,7 @@ pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Letter) -> 
     };
     row.insert(tx).await?;
     if !can_send {
-        tracing::warn!(mail = %id, "{NO_SERVER}; this mail was not sent");
+        tracing::warn!(mail = %id, "{NO_SERVER}; this email was not sent");
     }
     app.mail_bell.notify_one();
     Ok(id)
@@ -77,23 +74,24 @@ pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Letter) -> 
 
 async fn seal(tx: &DatabaseTransaction, app: &App, id: MailId, body: &MailBody) -> Result<String> {
     let keys = app.vault.keys(tx, &app.clock, None).await?;
-    Ok(keys.seal(&place(id), &serde_json::to_vec(body)?)?)
+    Ok(keys.seal(&body_place(id), &serde_json::to_vec(body)?)?)
 }
 
-fn place(id: MailId) -> String {
+fn body_place(id: MailId) -> String {
     format!("{id}/body")
 }
 
-/// Takes some mails that are due, for this worker alone until [`LEASE`] has passed. One that does not open is given up,
-/// and harms no other.
+/// Claims due emails for this worker alone until [`LEASE`] has passed. One that does not open is given up, and harms no other.
 pub async fn claim_due(app: &App) -> Result<Vec<(mail::Model, MailBody)>> {
     let mut claimed = Vec::new();
     for mail in lease(app).await? {
         match open(app, &mail).await {
             Ok(body) => claimed.push((mail, body)),
             Err(error) => {
-                tracing::error!(mail = %mail.id, %error, "cannot open a mail");
-                failed(mail, "the mail cannot be opened").update(app.db.write()).await?;
+                tracing::error!(mail = %mail.id, %error, "cannot open a sealed email");
+                failed(mail, "the email cannot be opened")
+                    .update(app.db.write())
+                    .await?;
             }
         }
     }
@@ -124,8 +122,8 @@ async fn lease(app: &App) -> Result<Vec<mail::Model>> {
     Ok(due)
 }
 
-/// One mail that a worker has taken and never told the end of, alone, so that no other suffers for what it may do. One that was
-/// tried so again and again is given up.
+/// One email whose worker never reported its end. It is tried alone, because it may end the process, and given up after several
+/// attempts.
 async fn take_interrupted(tx: &DatabaseTransaction, now: DateTime<Utc>) -> Result<Option<mail::Model>> {
     let found = mail::Entity::interrupted(now)
         .order_by_asc(mail::Column::DueAt)
@@ -148,19 +146,17 @@ async fn take_interrupted(tx: &DatabaseTransaction, now: DateTime<Utc>) -> Resul
 }
 
 async fn open(app: &App, mail: &mail::Model) -> anyhow::Result<MailBody> {
-    let sealed = mail.sealed_body.as_deref().unwrap_or_default();
-    let mut keys = app.vault.keys(app.db.read(), &app.clock, None).await?;
-    if matches!(
-        keys.open(&place(mail.id), sealed),
-        Err(crate::crypto::OpenError::UnknownKey)
-    ) {
-        keys = app.vault.reload(app.db.read(), &app.clock, None).await?;
-    }
-    Ok(serde_json::from_slice(&keys.open(&place(mail.id), sealed)?)?)
+    let sealed = Sealed {
+        owner: None,
+        place: &body_place(mail.id),
+        text: mail.sealed_body.as_deref().unwrap_or_default(),
+    };
+    let body = app.vault.open(app.db.read(), &app.clock, sealed).await?;
+    Ok(serde_json::from_slice(&body)?)
 }
 
-/// Records how the sending went: sent, or to be tried again after one, five and thirty minutes, or given up. A worker whose
-/// lease has gone to another records nothing.
+/// Records the outcome: sent, retried after one, five and thirty minutes, or given up. A worker whose lease has gone to another
+/// records nothing.
 pub async fn finish(app: &App, claimed: &mail::Model, outcome: std::result::Result<(), String>) -> Result<()> {
     let now = app.clock.now();
     let tx = app.db.begin().await?;
@@ -178,7 +174,6 @@ pub async fn finish(app: &App, claimed: &mail::Model, outcome: std::result::Resu
     Ok(())
 }
 
-/// When to try again after so many tries.
 fn next_try(attempts: i32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let pause = PAUSES.get(usize::try_from(attempts).ok()?.checked_sub(1)?)?;
     Some(now + TimeDelta::minutes(*pause))
@@ -214,7 +209,7 @@ fn waiting(mail: mail::Model, due: DateTime<Utc>, said: &str) -> mail::ActiveMod
     row
 }
 
-/// Mail servers are strangers: what they say is cut, and freed of what a database may refuse.
+/// A mail server's reply is cut, and freed of what a database may refuse.
 pub(super) fn shortened(said: &str) -> String {
     said.chars()
         .filter(|character| !character.is_control())

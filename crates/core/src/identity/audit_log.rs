@@ -1,4 +1,4 @@
-//! Reading the audit trail. It is written by [`crate::audit`], and nothing changes it.
+//! Reading the audit log, which [`crate::audit`] writes.
 
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ pub struct Filter {
     pub during: Option<Range<DateTime<Utc>>>,
 }
 
-/// Entries of the caller's account, for paging; unordered.
+/// For paging; unordered.
 pub fn list(caller: &Caller, filter: Filter) -> Result<Select<Entity>> {
     let account = caller.require(Action::ReadAudit)?;
     let mut entries = Entity::in_account(account);
@@ -42,7 +42,6 @@ pub fn list(caller: &Caller, filter: Filter) -> Result<Select<Entity>> {
     Ok(entries)
 }
 
-/// One entry of the caller's account, if there is such a one.
 pub async fn find(app: &App, caller: &Caller, id: AuditEventId) -> Result<Option<Model>> {
     let account = caller.require(Action::ReadAudit)?;
     let mine = Entity::in_account(account).filter(Column::Id.eq(id));

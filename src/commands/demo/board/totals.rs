@@ -1,4 +1,4 @@
-//! The numbers of the demo.
+//! The totals of the demo.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,15 +9,14 @@ use super::Channel;
 /// Latencies kept for each channel: enough for a median.
 const KEPT: usize = 10_000;
 
-/// Outcomes and arrivals.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct Totals {
     outcomes: BTreeMap<String, u32>,
     arrivals: BTreeMap<Channel, u32>,
     latencies: BTreeMap<Channel, Vec<Duration>>,
 }
 
-impl Tally {
+impl Totals {
     pub(super) fn answered(&mut self, outcome: &str) {
         *self.outcomes.entry(outcome.to_lowercase()).or_default() += 1;
     }
@@ -50,7 +49,7 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcomes = self
             .outcomes

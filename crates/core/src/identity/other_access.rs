@@ -1,5 +1,5 @@
-//! What an account has besides one of its people. Whoever takes an account over that somebody else may have made in their name
-//! has to know: all of it gives others access to what comes into the account, or will.
+//! Access to an account besides one person's own. The reader of an address sees it before confirming an account that another
+//! person may have made.
 
 use entity::connection::{self, ConnectionStatus};
 use entity::ids::AccountId;
@@ -11,38 +11,34 @@ use sea_orm::{
     ActiveEnum, ColumnTrait, Condition, ConnectionTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
-use super::letters::reduced;
+use super::emails::sanitize;
 use crate::app::App;
 use crate::error::Result;
 
 /// People that are named one by one.
 const NAMED: u64 = 5;
 
-/// What else can act, gets leads or mails, or waits to.
+/// Who can act for an account, gets its leads or emails, or waits to, besides one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Holdings {
-    /// Other people: name, address and role of the first few.
+pub struct OtherAccess {
+    /// Name, address and role of the first few.
     people: Vec<String>,
-    /// How many other people there are.
     people_count: u64,
-    /// The address at which partners find the account and write to it, unless it is the person's.
+    /// The contact address, unless it is the person's.
     contact: Option<String>,
-    /// Whether it sends through a mail server of its own.
     mail_server: bool,
-    /// Everything that is only counted.
-    counted: Vec<Counted>,
+    counted: Vec<CountedItems>,
 }
 
-/// So many things of a kind.
+/// A number of things of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Counted {
+struct CountedItems {
     count: u64,
     one: &'static str,
     many: &'static str,
 }
 
-impl Holdings {
-    /// What the account of a person has besides that person.
+impl OtherAccess {
     pub async fn besides(db: &impl ConnectionTrait, app: &App, person: &user::Model) -> Result<Self> {
         let others = user::Entity::in_account(person.account_id).filter(user::Column::Id.ne(person.id));
         let named = others
@@ -63,7 +59,6 @@ impl Holdings {
         })
     }
 
-    /// Whether there is nothing besides.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -71,14 +66,14 @@ impl Holdings {
     /// A list for people, each entry without a full stop.
     pub fn lines(&self) -> Vec<String> {
         let named = u64::try_from(self.people.len()).unwrap_or_default();
-        let unnamed = Counted {
+        let unnamed = CountedItems {
             count: self.people_count.saturating_sub(named),
             one: "more person",
             many: "more people",
         };
         let mut lines = self.people.clone();
         lines.extend(unnamed.line());
-        lines.extend(self.counted.iter().filter_map(Counted::line));
+        lines.extend(self.counted.iter().filter_map(CountedItems::line));
         lines.extend(
             self.contact
                 .as_ref()
@@ -89,7 +84,7 @@ impl Holdings {
     }
 }
 
-impl Counted {
+impl CountedItems {
     fn of(count: u64, [one, many]: [&'static str; 2]) -> Self {
         Self { count, one, many }
     }
@@ -100,16 +95,15 @@ impl Counted {
     }
 }
 
-/// What gives others access to the leads, mails or settings of an account, or will when somebody answers; nothing that there is none of.
-async fn counted(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Result<Vec<Counted>> {
+/// What gives others access to the leads, emails or settings of an account, now or after an answer; without zero counts.
+async fn counted(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Result<Vec<CountedItems>> {
     let mut all = who_acts(db, app, account).await?;
     all.extend(where_leads_go(db, account).await?);
     all.retain(|counted| counted.count > 0);
     Ok(all)
 }
 
-/// Who acts for the account, or with it.
-async fn who_acts(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Result<Vec<Counted>> {
+async fn who_acts(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Result<Vec<CountedItems>> {
     let keys = api_key::Entity::live_in_account(account, app.clock.now());
     let partners = partner::Entity::in_account(account);
     let people = portal_user::Entity::in_account(account);
@@ -119,27 +113,26 @@ async fn who_acts(db: &impl ConnectionTrait, app: &App, account: AccountId) -> R
     let sent = invitation::Entity::sent_by(account).filter(waits());
     let received = invitation::Entity::received_by(account, app.config.address_proof()).filter(waits());
     Ok(vec![
-        Counted::of(keys.count(db).await?, ["API key", "API keys"]),
-        Counted::of(partners.count(db).await?, ["partner", "partners"]),
-        Counted::of(people.count(db).await?, ["portal user", "portal users"]),
-        Counted::of(connections.count(db).await?, ["connection", "connections"]),
-        Counted::of(
+        CountedItems::of(keys.count(db).await?, ["API key", "API keys"]),
+        CountedItems::of(partners.count(db).await?, ["partner", "partners"]),
+        CountedItems::of(people.count(db).await?, ["portal user", "portal users"]),
+        CountedItems::of(connections.count(db).await?, ["connection", "connections"]),
+        CountedItems::of(
             sent.count(db).await?,
             [
                 "invitation that waits for an answer",
                 "invitations that wait for an answer",
             ],
         ),
-        Counted::of(
+        CountedItems::of(
             received.count(db).await?,
             ["received invitation", "received invitations"],
         ),
     ])
 }
 
-/// By which ways leads come and go.
-async fn where_leads_go(db: &impl ConnectionTrait, account: AccountId) -> Result<Vec<Counted>> {
-    // Also those that wait for an invitation, or for a connection that has ended and may begin again.
+async fn where_leads_go(db: &impl ConnectionTrait, account: AccountId) -> Result<Vec<CountedItems>> {
+    // Drafts too: an accepted invitation or a new connection makes them live.
     let linked = Condition::any()
         .add(step::Column::ConnectionId.is_not_null())
         .add(step::Column::InvitationId.is_not_null());
@@ -148,22 +141,22 @@ async fn where_leads_go(db: &impl ConnectionTrait, account: AccountId) -> Result
     let flows = flow::Entity::in_account(account).filter(flow::Column::IsInbox.eq(false));
     let notices = erasure_notice::Entity::queued_in_account(account);
     Ok(vec![
-        Counted::of(
+        CountedItems::of(
             steps.count(db).await?,
             [
                 "step that sends leads to another account",
                 "steps that send leads to other accounts",
             ],
         ),
-        Counted::of(
+        CountedItems::of(
             sources.count(db).await?,
             ["source of another account", "sources of other accounts"],
         ),
-        Counted::of(
+        CountedItems::of(
             flows.count(db).await?,
             ["flow besides the inbox", "flows besides the inbox"],
         ),
-        Counted::of(
+        CountedItems::of(
             notices.count(db).await?,
             [
                 "notice of an erased lead to be sent",
@@ -173,10 +166,10 @@ async fn where_leads_go(db: &impl ConnectionTrait, account: AccountId) -> Result
     ])
 }
 
-/// For mails, too: the name is reduced, and the address shown as it is, for the reader may know it.
+/// The name is sanitized for emails; the address stays as it is, for the reader may know it.
 fn named_person(person: &user::Model) -> String {
     let role: String = Role::to_value(&person.role);
-    format!("{} <{}>, {role}", reduced::name(&person.name), person.email)
+    format!("{} <{}>, {role}", sanitize::name(&person.name), person.email)
 }
 
 #[cfg(test)]
@@ -185,9 +178,9 @@ mod tests {
 
     #[test]
     fn what_there_is_besides_is_listed() {
-        assert!(Holdings::default().is_empty() && Holdings::default().lines().is_empty());
-        let counted = |count, one, many| Counted { count, one, many };
-        let some = Holdings {
+        assert!(OtherAccess::default().is_empty() && OtherAccess::default().lines().is_empty());
+        let counted = |count, one, many| CountedItems { count, one, many };
+        let some = OtherAccess {
             people: vec!["Eve <eve@example.com>, OWNER".into()],
             people_count: 3,
             contact: Some("eve@example.com".into()),

@@ -1,18 +1,18 @@
-//! Writing what a process has counted, about once a second.
+//! Writes the deferred counters of a process, about once a second.
 
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{attempts, docs_readers};
+use super::{docs_readers, refused_submissions};
 use leadmesh_core::app::App;
+use leadmesh_core::deferred_counters::Counts;
 use leadmesh_core::error::Error;
-use leadmesh_core::tally::Counted;
 
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Writes until it is stopped. What is counted after that is for whoever stops the process to [`flush`].
+/// Writes until stopped. At the end the process calls [`flush`] once more.
 pub async fn run(app: App, stop: CancellationToken) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -21,21 +21,21 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
-/// Writes what was counted. What cannot be written now is kept for the next time.
+/// Writes the counts. What cannot be written now is kept for the next time.
 pub async fn flush(app: &App) {
-    let counted = app.tally.take();
+    let counted = app.counters.take();
     if counted.is_empty() {
         return;
     }
-    let Counted { refused, read } = counted;
-    if let Err(error) = attempts::write(&app.db, &refused).await {
+    let Counts { refused, read } = counted;
+    if let Err(error) = refused_submissions::write(&app.db, &refused).await {
         give_back(
             app,
             "refused submissions",
             &error,
-            Counted {
+            Counts {
                 refused,
-                ..Counted::default()
+                ..Counts::default()
             },
         );
     }
@@ -44,15 +44,15 @@ pub async fn flush(app: &App) {
             app,
             "reads of docs",
             &error,
-            Counted {
+            Counts {
                 read,
-                ..Counted::default()
+                ..Counts::default()
             },
         );
     }
 }
 
-fn give_back(app: &App, what: &str, error: &Error, counted: Counted) {
+fn give_back(app: &App, what: &str, error: &Error, counted: Counts) {
     tracing::debug!(?error, "cannot write counts of {what} now; trying again");
-    app.tally.give_back(counted);
+    app.counters.give_back(counted);
 }

@@ -1,4 +1,4 @@
-//! The connections of a pool, as those who have a place in it get them.
+//! The connections of a pool, for the holders of its permits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use sea_orm::DatabaseConnection;
 
-/// What the limits of statements are measured against.
+/// Time base of the limits of statements.
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
-/// Of a member without a statement.
+/// No statement runs.
 const NONE: u64 = u64::MAX;
 
-/// When the statement that a member runs is to be interrupted. `SQLite` has no time limit of its own, but asks every few thousand
-/// steps whether to go on.
+/// When the running statement is to be interrupted. `SQLite` has no time limit of its own, but asks every few thousand steps
+/// whether to go on.
 #[derive(Clone, Debug)]
 pub(super) struct Limit(Arc<AtomicU64>);
 
@@ -23,7 +23,6 @@ impl Default for Limit {
 }
 
 impl Limit {
-    /// A statement begins, which may take so long.
     fn begin(&self, allowed: Duration) {
         self.0.store(millis(BEGAN.elapsed() + allowed), Ordering::Relaxed);
     }
@@ -32,7 +31,6 @@ impl Limit {
         self.0.store(NONE, Ordering::Relaxed);
     }
 
-    /// Whether the statement may go on.
     pub(super) fn allows(&self) -> bool {
         let until = self.0.load(Ordering::Relaxed);
         until == NONE || millis(BEGAN.elapsed()) < until
@@ -43,58 +41,55 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(NONE - 1)
 }
 
-/// A connection that only one statement uses at a time, with the limit of that statement.
+/// A connection that one statement uses at a time, with the limit of that statement.
 #[derive(Debug)]
-pub(super) struct Single {
+pub(super) struct SingleConnection {
     pub(super) connection: DatabaseConnection,
     pub(super) limit: Limit,
 }
 
-/// Connections.
 #[derive(Debug)]
-pub(super) enum Members {
-    /// Several, of which the library gives a free one. They have their limits in the database.
+pub(super) enum PoolConnections {
+    /// The library hands out a free connection; the database limits its statements.
     Shared(DatabaseConnection),
     /// Each by itself, so that a statement can be interrupted without harm to another.
-    Singles(Arc<Singles>),
+    Singles(Arc<SingleConnections>),
 }
 
-/// Connections each by itself.
 #[derive(Debug)]
-pub(super) struct Singles {
-    all: Vec<Single>,
-    /// Places of those that are free. There is one for everybody who has a place in the pool.
+pub(super) struct SingleConnections {
+    all: Vec<SingleConnection>,
+    /// Indexes of free connections.
     free: Mutex<Vec<usize>>,
-    /// How long a statement may take.
     allowed: Duration,
 }
 
-/// A connection while it is used.
+/// A connection in use.
 #[derive(Debug)]
-pub(super) struct Used {
+pub(super) struct PooledConnection {
     pub(super) connection: DatabaseConnection,
     _taken: Option<Taken>,
 }
 
 #[derive(Debug)]
 struct Taken {
-    of: Arc<Singles>,
+    of: Arc<SingleConnections>,
     place: usize,
 }
 
-impl Members {
-    pub(super) fn singles(all: Vec<Single>, allowed: Duration) -> Self {
-        Self::Singles(Arc::new(Singles {
+impl PoolConnections {
+    pub(super) fn singles(all: Vec<SingleConnection>, allowed: Duration) -> Self {
+        Self::Singles(Arc::new(SingleConnections {
             free: Mutex::new((0..all.len()).collect()),
             all,
             allowed,
         }))
     }
 
-    /// One connection, for a statement that begins now.
-    pub(super) fn use_one(&self) -> Option<Used> {
+    /// A connection for a statement that begins now.
+    pub(super) fn use_one(&self) -> Option<PooledConnection> {
         match self {
-            Self::Shared(connections) => Some(Used {
+            Self::Shared(connections) => Some(PooledConnection {
                 connection: connections.clone(),
                 _taken: None,
             }),
@@ -106,7 +101,7 @@ impl Members {
                 };
                 let single = singles.all.get(place)?;
                 single.limit.begin(singles.allowed);
-                Some(Used {
+                Some(PooledConnection {
                     connection: single.connection.clone(),
                     _taken: Some(taken),
                 })

@@ -1,4 +1,4 @@
-//! Submissions that were refused before they became leads, by hour.
+//! Counts of refused submissions, by hour.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,11 +7,11 @@ use entity::{flow, refused_attempt};
 use sea_orm::Set;
 
 use leadmesh_core::database::Db;
+use leadmesh_core::deferred_counters::RefusedSubmission;
 use leadmesh_core::error::Result;
-use leadmesh_core::tally::Attempt;
 
-/// Adds what was counted. Flows that do not exist have no count: their identifiers were guessed, or they are deleted.
-pub(super) async fn write(db: &Db, counted: &BTreeMap<Attempt, i64>) -> Result<()> {
+/// Adds the counts. Unknown flows have none: their identifiers were guessed, or they are deleted.
+pub(super) async fn write(db: &Db, counted: &BTreeMap<RefusedSubmission, i64>) -> Result<()> {
     if counted.is_empty() {
         return Ok(());
     }
@@ -22,7 +22,7 @@ pub(super) async fn write(db: &Db, counted: &BTreeMap<Attempt, i64>) -> Result<(
         .into_iter()
         .map(|flow| (flow.id, flow.account_id))
         .collect();
-    let row = |(attempt, count): (&Attempt, &i64)| {
+    let row = |(attempt, count): (&RefusedSubmission, &i64)| {
         Some(refused_attempt::ActiveModel {
             flow_id: Set(attempt.flow),
             sender_account_id: Set(attempt.sender),

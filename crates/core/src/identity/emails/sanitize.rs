@@ -1,16 +1,16 @@
-//! What others wrote, made harmless for a mail. The instance's mails carry names and messages of accounts that the recipient may not
-//! know, under the operator's name: nothing in them may become a link, hide or turn other text around, or fill the mail.
+//! Makes texts of other accounts harmless in an email. The instance's emails carry them under the operator's name, so no text may
+//! become a link, hide or reverse other text, or fill the email.
 
-/// Most characters of a name in a mail.
+/// Most characters of a name in an email.
 const NAME: usize = 64;
-/// Most characters of a message in a mail, and most lines.
+/// Most characters and lines of a message in an email.
 const MESSAGE: (usize, usize) = (1_000, 20);
-/// What stands for a name of which nothing is left.
+/// Stands for a name of which nothing is left.
 const NAMELESS: &str = "(no name)";
-/// A dot that no mail program takes for part of an address.
+/// A dot that no email program takes for part of an address.
 const HARMLESS_DOT: char = '·';
 
-/// A name: one line of at most 64 characters.
+/// One line of at most 64 characters.
 pub fn name(text: &str) -> String {
     let line = line(text);
     if line.is_empty() {
@@ -19,7 +19,7 @@ pub fn name(text: &str) -> String {
     shortened(line, NAME)
 }
 
-/// One line, of which no mail program makes a link. Doing it twice changes nothing more.
+/// One line, of which no email program makes a link. Idempotent.
 pub fn line(text: &str) -> String {
     let visible: Vec<char> = text.chars().filter_map(visible).collect();
     let spaced: String = visible.into_iter().collect();
@@ -27,12 +27,12 @@ pub fn line(text: &str) -> String {
     unlinked(&one_line)
 }
 
-/// A line of at most so many characters, for texts of the server's own that have others' words in them.
+/// For the server's own texts that quote others.
 pub fn bounded(text: &str, most: usize) -> String {
     shortened(line(text), most)
 }
 
-/// A message of several lines, at most 20 and 1,000 characters.
+/// Several lines: at most 20 and 1,000 characters.
 pub fn message(text: &str) -> String {
     let (characters, lines) = MESSAGE;
     let kept: Vec<String> = text.lines().take(lines).map(line).collect();
@@ -47,8 +47,8 @@ fn shortened(text: String, most: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// The character as it may be shown: line breaks and other control characters as spaces, without what is invisible or turns the
-/// direction of text.
+/// Line breaks and other control characters become spaces; invisible characters and those that change the direction of text
+/// disappear.
 fn visible(character: char) -> Option<char> {
     let is_hidden = matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -64,8 +64,8 @@ fn visible(character: char) -> Option<char> {
     }
 }
 
-/// Breaks what mail programs make links of: domain names and IP addresses by their dots, `scheme:` and `//`, addresses by their `@`,
-/// shares by their `\\`.
+/// Breaks what email programs make links of: domain names and IP addresses by their dots, `scheme:` and `//`, addresses by
+/// their `@`, shares by their `\\`.
 fn unlinked(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
@@ -83,7 +83,7 @@ fn unlinked(text: &str) -> String {
                 while is_slash(characters.peek()) {
                     characters.next();
                 }
-                // At the beginning of a word it could begin a path or an address.
+                // At the start of a word it could start a path or an address.
                 let begins = safe.is_empty() || safe.ends_with(' ');
                 if !begins || characters.peek().is_some_and(|next| next.is_whitespace()) {
                     safe.push('/');

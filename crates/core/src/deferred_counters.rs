@@ -1,5 +1,5 @@
-//! What happens too often to be written each time it does: submissions that are refused, and docs that are read. It is
-//! counted here and written about once a second, so that whoever knocks often costs the database no more than others do.
+//! Counts of frequent events: refused submissions and reads of submission docs. They are written about once a second, so that a
+//! frequent caller costs the database no more than others.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,66 +8,54 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use entity::ids::{AccountId, FlowId, SourceId};
 
-/// Different things counted between two writings. What comes on top is not counted: it can only be somebody who tries out
-/// identifiers.
+/// Different entries counted between two writes. Further ones are not counted: they come from guessed identifiers.
 const MOST: usize = 4_096;
 
-/// Who tried to submit where, in which hour. The nil identifier stands for a sender whom the credentials did not tell.
+/// Submissions refused to one sender in one hour. The nil identifier stands for an unknown sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Attempt {
-    /// The flow that was named, which may not exist.
+pub struct RefusedSubmission {
+    /// May not exist.
     pub flow: FlowId,
-    /// Who.
     pub sender: AccountId,
-    /// The beginning of the hour.
     pub hour: DateTime<Utc>,
 }
 
-/// Who read the docs of which source.
+/// One account's reading of the docs of one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reading {
-    /// The source.
+pub struct DocsReader {
     pub source: SourceId,
-    /// Its account.
     pub owner: AccountId,
-    /// Who read.
     pub reader: AccountId,
 }
 
-/// How often, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reads {
-    /// How often.
+pub struct ReadCount {
     pub count: i64,
-    /// The first time.
     pub first: DateTime<Utc>,
-    /// The last time.
     pub last: DateTime<Utc>,
 }
 
-/// What was counted since it was last taken.
+/// Counts since the last write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
-    /// Submissions that were refused.
-    pub refused: BTreeMap<Attempt, i64>,
-    /// Docs that were read.
-    pub read: BTreeMap<Reading, Reads>,
+pub struct Counts {
+    pub refused: BTreeMap<RefusedSubmission, i64>,
+    pub read: BTreeMap<DocsReader, ReadCount>,
 }
 
-/// The counts of one process; clones count together.
+/// The counters of one process. Clones share the counts.
 #[derive(Clone, Default)]
-pub struct Tally(Arc<Mutex<Counted>>);
+pub struct DeferredCounters(Arc<Mutex<Counts>>);
 
-impl fmt::Debug for Tally {
+impl fmt::Debug for DeferredCounters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tally(…)")
+        f.write_str("DeferredCounters(…)")
     }
 }
 
-impl Tally {
+impl DeferredCounters {
     /// Counts a submission that was refused before it became a lead.
     pub fn refused(&self, flow: FlowId, sender: Option<AccountId>, at: DateTime<Utc>) {
-        let attempt = Attempt {
+        let attempt = RefusedSubmission {
             flow,
             sender: sender.unwrap_or_else(|| uuid::Uuid::nil().into()),
             hour: at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at),
@@ -75,9 +63,8 @@ impl Tally {
         self.change(|counted| counted.add_refused(attempt, 1));
     }
 
-    /// Counts that somebody read docs.
-    pub fn read(&self, reading: Reading, at: DateTime<Utc>) {
-        let reads = Reads {
+    pub fn read(&self, reading: DocsReader, at: DateTime<Utc>) {
+        let reads = ReadCount {
             count: 1,
             first: at,
             last: at,
@@ -85,15 +72,15 @@ impl Tally {
         self.change(|counted| counted.add_read(reading, reads));
     }
 
-    /// All that was counted; counting begins anew.
-    pub fn take(&self) -> Counted {
-        let mut taken = Counted::default();
+    /// Takes all counts and starts anew.
+    pub fn take(&self) -> Counts {
+        let mut taken = Counts::default();
         self.change(|counted| std::mem::swap(counted, &mut taken));
         taken
     }
 
-    /// What was taken and could not be written.
-    pub fn give_back(&self, taken: Counted) {
+    /// Adds counts back that could not be written.
+    pub fn give_back(&self, taken: Counts) {
         self.change(|counted| {
             for (attempt, count) in taken.refused {
                 counted.add_refused(attempt, count);
@@ -104,28 +91,27 @@ impl Tally {
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut Counted)) {
+    fn change(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-impl Counted {
-    /// Whether there is nothing to write.
+impl Counts {
     pub fn is_empty(&self) -> bool {
         self.refused.is_empty() && self.read.is_empty()
     }
 
-    fn add_refused(&mut self, attempt: Attempt, count: i64) {
+    fn add_refused(&mut self, attempt: RefusedSubmission, count: i64) {
         if self.refused.len() < MOST || self.refused.contains_key(&attempt) {
             *self.refused.entry(attempt).or_default() += count;
         }
     }
 
-    fn add_read(&mut self, reading: Reading, reads: Reads) {
+    fn add_read(&mut self, reading: DocsReader, reads: ReadCount) {
         if self.read.len() >= MOST && !self.read.contains_key(&reading) {
             return;
         }
-        let add = |known: &mut Reads| {
+        let add = |known: &mut ReadCount| {
             known.count += reads.count;
             known.first = known.first.min(reads.first);
             known.last = known.last.max(reads.last);
@@ -149,7 +135,7 @@ mod tests {
 
     #[test]
     fn attempts_of_one_hour_are_one_number() {
-        let tally = Tally::default();
+        let tally = DeferredCounters::default();
         for minute in [0, 59, 60] {
             tally.refused(flow(1), None, at(minute));
         }
@@ -165,7 +151,7 @@ mod tests {
 
     #[test]
     fn whoever_tries_out_identifiers_takes_no_room_without_end() {
-        let tally = Tally::default();
+        let tally = DeferredCounters::default();
         tally.refused(flow(0), None, at(0));
         for number in 0..2 * MOST {
             tally.refused(flow(number), None, at(0));
@@ -181,8 +167,8 @@ mod tests {
 
     #[test]
     fn what_could_not_be_written_is_counted_with_what_came_since() {
-        let tally = Tally::default();
-        let reading = Reading {
+        let tally = DeferredCounters::default();
+        let reading = DocsReader {
             source: Uuid::nil().into(),
             owner: Uuid::nil().into(),
             reader: Uuid::nil().into(),
@@ -191,7 +177,7 @@ mod tests {
         let taken = tally.take();
         tally.read(reading, at(2));
         tally.give_back(taken);
-        let reads = Reads {
+        let reads = ReadCount {
             count: 2,
             first: at(1),
             last: at(2),

@@ -1,4 +1,4 @@
-//! What a demo remembers of itself, so that it can be gone on with.
+//! The stored state of a demo, by which it continues.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,8 +12,7 @@ use leadmesh_core::config::ConfigError;
 
 /// Names, secrets and ports of a demo.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Kept {
-    /// Of everybody in the demo.
+pub(super) struct DemoState {
     pub(super) password: String,
     pub(super) owner: String,
     pub(super) neighbour: String,
@@ -28,7 +27,7 @@ pub(super) struct Kept {
     pub(super) smtp_port: u16,
 }
 
-impl Kept {
+impl DemoState {
     pub(super) fn read(data_dir: &Path) -> anyhow::Result<Self> {
         let path = place(data_dir);
         let text = std::fs::read(&path).map_err(|error| {
@@ -39,7 +38,7 @@ impl Kept {
             .with_context(|| format!("{} is damaged: delete the directory and begin anew", path.display()))
     }
 
-    /// Readable for nobody else.
+    /// Readable for its owner only.
     pub(super) fn write(&self, data_dir: &Path) -> anyhow::Result<()> {
         let path = place(data_dir);
         let mut options = std::fs::OpenOptions::new();
@@ -50,7 +49,7 @@ impl Kept {
         Ok(())
     }
 
-    /// Of the receivers for HTTP and SMTP.
+    /// Ports of the receivers for HTTP and SMTP.
     pub(super) fn ports(&self) -> (u16, u16) {
         (self.http_port, self.smtp_port)
     }

@@ -1,6 +1,6 @@
-//! Statements that nobody waits for any more. A transaction that is dropped while a statement of its runs, as at the deadline of a
-//! change, leaves a connection of `PostgreSQL` that is busy until that statement ends, which may take minutes, with all the locks that
-//! it holds. Such a connection does not come back to its pool: it is closed, upon which the database stops the statement.
+//! Connections of dropped transactions. A transaction that is dropped while a statement runs, such as at a time limit, leaves a
+//! `PostgreSQL` connection busy, with all its locks, until the statement ends, which may take minutes. Such a connection is closed
+//! instead of returned to its pool, upon which the database stops the statement.
 
 use std::io;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use sea_orm::SqlxError;
 use sea_orm::sqlx::{Connection, PgConnection};
 
-/// How long a connection that comes back may take to become ready after a statement was abandoned. To undo what a transaction has
-/// done takes next to no time.
+/// How long a returning connection may take to become ready after its transaction was dropped. A rollback takes next to no
+/// time.
 const READY: Duration = Duration::from_secs(1);
-/// For how long after a transaction was dropped whatever comes back is looked at. Its own connection comes at once.
+/// How long after a dropped transaction returning connections are checked. Its own returns immediately.
 const WATCHED: Duration = Duration::from_millis(500);
 
-/// Whether transactions of a pool were dropped lately, be it within a statement or between two. Clones are of the same pool.
+/// Whether transactions of a pool were dropped lately. Clones share the state.
 #[derive(Clone, Debug)]
-pub(super) struct Abandoned(Arc<Watch>);
+pub(super) struct DroppedTransactions(Arc<Watch>);
 
 #[derive(Debug)]
 struct Watch {
@@ -27,7 +27,7 @@ struct Watch {
     until: AtomicU64,
 }
 
-impl Default for Abandoned {
+impl Default for DroppedTransactions {
     fn default() -> Self {
         Self(Arc::new(Watch {
             began: Instant::now(),
@@ -36,7 +36,7 @@ impl Default for Abandoned {
     }
 }
 
-impl Abandoned {
+impl DroppedTransactions {
     /// A transaction is dropped; its connection has not come back yet.
     pub(super) fn note(&self) {
         self.0.until.store(self.elapsed(WATCHED), Ordering::SeqCst);
@@ -46,7 +46,7 @@ impl Abandoned {
         u64::try_from((self.0.began.elapsed() + further).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Refuses a connection that comes back and is still busy; the pool then closes it.
+    /// Refuses a returning connection that is still busy; the pool then closes it.
     pub(super) async fn judge(&self, connection: &mut PgConnection) -> Result<bool, SqlxError> {
         if self.elapsed(Duration::ZERO) >= self.0.until.load(Ordering::SeqCst) {
             return Ok(true);
@@ -54,8 +54,8 @@ impl Abandoned {
         match tokio::time::timeout(READY, connection.ping()).await {
             Ok(ready) => ready.map(|()| true),
             Err(_elapsed) => {
-                // The pool logs it, and closes the connection without a farewell.
-                let why = "the connection is closed, for nobody waits for its statement any more";
+                // The pool logs the error and closes the connection.
+                let why = "the connection is closed, because nothing waits for its statement any more";
                 Err(io::Error::new(io::ErrorKind::TimedOut, why).into())
             }
         }

@@ -1,6 +1,6 @@
-//! An embedded database has one server: a second one would deliver what the first one holds, and hear of none of its events.
-//! Whatever changes the database for good before it serves (its schema, what the operator's settings say of its rows) is done by
-//! that server, or while there is none.
+//! An embedded database has one server, because a second one would claim the same deliveries and miss all events. Permanent changes
+//! of the database before serving (the schema, the effect of operator settings on rows) are made by that server, or while none
+//! runs.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,16 +8,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use super::sqlite_file;
 use crate::config::ConfigError;
 
-/// The right to be the server of a database. It goes when dropped, and with the process however that ends.
+/// The right to be the server of a database. It ends when dropped, and with the process however that ends.
 #[derive(Debug)]
-pub struct OnlyServer {
-    /// The lock is on the open file; none is needed on `PostgreSQL`, nor for a database in memory.
+pub struct ServerLock {
+    /// Locks the open file. PostgreSQL and databases in memory need none.
     _lock: Option<File>,
 }
 
-impl OnlyServer {
-    /// Takes the right, or says that another process has it. The lock is on a file beside the database's, so that it is the
-    /// same one whatever else is set differently.
+impl ServerLock {
+    /// Takes the right, or says that another process has it. The lock is on a file beside the database's, so that it does not
+    /// depend on other settings.
     pub fn of(database_url: &str) -> Result<Self, ConfigError> {
         let lock = lock(database_url, File::try_lock, |database| {
             format!(
@@ -28,13 +28,13 @@ impl OnlyServer {
     }
 }
 
-/// The certainty that no server uses a database, for commands that change its schema. Any number of them may have it.
+/// The certainty that no server uses a database, for commands that change its schema. Any number of processes may have it.
 #[derive(Debug)]
-pub struct NoServer {
+pub struct NoServerLock {
     _lock: Option<File>,
 }
 
-impl NoServer {
+impl NoServerLock {
     /// Keeps servers away until it is dropped, or says that there is one.
     pub fn of(database_url: &str) -> Result<Self, ConfigError> {
         let lock = lock(database_url, File::try_lock_shared, |database| {
@@ -46,7 +46,7 @@ impl NoServer {
     }
 }
 
-/// Takes a lock on the file beside an embedded database; none for others.
+/// Locks the file beside an embedded database; none for others.
 fn lock(
     database_url: &str,
     kind: impl FnOnce(&File) -> Result<(), TryLockError>,
@@ -81,19 +81,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leadmesh.db");
         let url = format!("sqlite://{}", path.display());
-        let first = OnlyServer::of(&url).unwrap();
-        let error = OnlyServer::of(&format!("{url}?mode=rwc")).unwrap_err().to_string();
+        let first = ServerLock::of(&url).unwrap();
+        let error = ServerLock::of(&format!("{url}?mode=rwc")).unwrap_err().to_string();
         assert!(
             error.contains("another server uses") && error.contains("leadmesh.db already"),
             "{error}"
         );
-        assert!(NoServer::of(&url).is_err());
+        assert!(NoServerLock::of(&url).is_err());
         drop(first);
-        let commands = (NoServer::of(&url).unwrap(), NoServer::of(&url).unwrap());
-        assert!(OnlyServer::of(&url).is_err());
+        let commands = (NoServerLock::of(&url).unwrap(), NoServerLock::of(&url).unwrap());
+        assert!(ServerLock::of(&url).is_err());
         drop(commands);
-        let again = OnlyServer::of(&url).unwrap();
-        assert!(OnlyServer::of("postgres://h/db").is_ok() && OnlyServer::of("sqlite::memory:").is_ok());
+        let again = ServerLock::of(&url).unwrap();
+        assert!(ServerLock::of("postgres://h/db").is_ok() && ServerLock::of("sqlite::memory:").is_ok());
         drop(again);
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         smtp_url: None,
         mail_from: None,
         ehlo_name: None,
-        // Its people are made up: nobody reads their mails.
+        // The people are invented, so nobody reads their emails.
         proof_of_address: Some(ProofOfAddress::Off),
         allow_destinations: ["127.0.0.0/8"].iter().filter_map(|net| net.parse().ok()).collect(),
         default_plan: Plan::Paid,
@@ -50,7 +50,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
     }
 }
 
-/// Sends the instance's own mails to the demo's mail server.
+/// Sends the instance's own emails to the demo's mail server.
 pub(super) fn receive_mail_at(settings: &mut Settings, smtp: SocketAddr) {
     settings.smtp_url = Some(format!("smtp+plain://{smtp}"));
     settings.mail_from = Some("Leadmesh <leadmesh@demo.example>".to_owned());
