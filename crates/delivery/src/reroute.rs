@@ -97,10 +97,10 @@ impl<'a> Plan<'a> {
         };
         let mut allocation = self.allocation(tx, now).await?;
         let mut picker = Picker::new(&mut allocation, &mut offered, &mut self.draft);
-        let picked = picker.pick_next(&self.profile, &self.candidates);
+        let selection = picker.pick_next(&self.profile, &self.candidates);
         write(tx, &allocation).await?;
-        let picked = picked.and_then(|chosen| Some((self.profile.candidates.get(chosen.candidate)?, chosen)));
-        let Some((candidate, chosen)) = picked else {
+        let selection = selection.and_then(|chosen| Some((self.profile.candidates.get(chosen.candidate)?, chosen)));
+        let Some((candidate, chosen)) = selection else {
             return Ok(Rerouted::default());
         };
         let recipient = Recipient::Partner(&self.profile, candidate);

@@ -137,8 +137,8 @@ impl Attempt<'_> {
             connection: live.id,
             buyer,
         };
-        let resolved = resolver.resolve(key, seller).await?;
-        let targets = match &resolved.target.receiving_flow {
+        let entry = resolver.resolve(key, seller).await?;
+        let targets = match &entry.target.receiving_flow {
             Ok(receiving) if passed.len() < MAX_HOPS => resolver.resolve_all(&receiving.flow).await?,
             _ => DownstreamTargets::new(),
         };
@@ -147,7 +147,7 @@ impl Attempt<'_> {
         let values = sharing.values_of(&self.content.fields);
         let new_id = || app.clock.id();
         let mut planner = HandoffPlanner::new(&targets, app.clock.now(), &new_id);
-        Ok(planner.plan_entry(&resolved, passed, &values))
+        Ok(planner.plan_entry(&entry, passed, &values))
     }
 
     /// What is shared, by the version of the settings with which the delivery was made.

@@ -106,6 +106,7 @@ impl Budget {
     }
 
     /// The same budget of bytes anew, and what is left of the work: for writing down what was rendered into memory.
+    #[must_use]
     pub fn for_encoding(&self) -> Self {
         Self {
             limit: self.limit,
