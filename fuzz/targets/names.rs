@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use entity::ids::LeadId;
-use leadmesh_delivery::guard::Guard;
 use leadmesh_core::identity::email_address;
+use leadmesh_delivery::guard::Guard;
 use libfuzzer_sys::fuzz_target;
 use url::{Host, Url};
 
