@@ -170,7 +170,7 @@ mailed!(
             let mails = receiver.wait_for(before + 1).await;
             mails
                 .iter()
-                .any(|mail| mail.subject() == "Alpha holds your connection up")
+                .any(|mail| mail.subject() == "Alpha suspended your connection")
         })
         .await;
         assert!(
@@ -190,7 +190,7 @@ mailed!(
         let connection = json!(app.connected(&a, &b, "BOTH").await);
         let told = async || {
             use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
-            let held_up = entity::mail::Column::Subject.eq("Alpha holds your connection up");
+            let held_up = entity::mail::Column::Subject.eq("Alpha suspended your connection");
             let resumed = entity::mail::Column::Subject.eq("Alpha resumed your connection");
             #[expect(clippy::disallowed_methods, reason = "a test's rows are all its own")]
             let mails = entity::mail::Entity::find().filter(Condition::any().add(held_up).add(resumed));

@@ -68,7 +68,7 @@ both!(an_account_has_no_more_people_than_it_may, |app| {
     let last = app.done(&owner.token, INVITE, input("last")).await["user"]["id"].take();
     let message = app.is_full(&owner, INVITE, input("more"), "input").await;
     assert!(
-        message.contains("at most 1000 people") && message.contains("remove"),
+        message.contains("at most 1000 users") && message.contains("remove"),
         "{message}"
     );
     app.done(&other.token, INVITE, input("more")).await;
@@ -111,7 +111,7 @@ both!(a_portal_has_no_more_people_than_it_may, |app| {
         .is_full(&owner, INVITE_TO_PORTAL, input(&partner, "more"), "partnerId")
         .await;
     assert!(
-        message.contains("at most 200 people") && message.contains("remove"),
+        message.contains("at most 200 users") && message.contains("remove"),
         "{message}"
     );
     app.done(&owner.token, INVITE_TO_PORTAL, input(&beside, "more")).await;
