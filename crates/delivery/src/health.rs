@@ -21,6 +21,7 @@ const NEWEST_SUCCESSES: u64 = 50;
 /// Destinations in one query: `SQLite` takes 500 parts of a union.
 const MAX_UNION_PARTS: usize = 100;
 
+/// State of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
 #[graphql(name = "HealthState")]
 pub enum State {

@@ -157,7 +157,7 @@ both!(
             .await;
         assert_eq!(found["flows"]["nodes"], json!([{"name": "Solar"}]));
         let nobody = refused(&app, None, "{ flow(id: \"nonsense\") { id } }", json!({})).await;
-        assert!(nobody[0].starts_with("send a token"), "{nobody:?}");
+        assert!(nobody[0].starts_with("Send a token"), "{nobody:?}");
     }
 );
 

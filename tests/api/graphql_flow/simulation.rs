@@ -198,6 +198,6 @@ both!(only_the_flow_s_own_account_may_try_it_out, start_at, |app: TestApp| {
     let list = json!({"flow": flow, "fields": []});
     assert_eq!(
         refused(&app, Some(&olga.token), SIMULATE, list).await,
-        ["fields is a JSON object of values by field name"]
+        ["Give `fields` as a JSON object of values by field name."]
     );
 });
