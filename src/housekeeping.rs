@@ -29,7 +29,7 @@ pub async fn notify_owners(app: App, stop: CancellationToken) {
     let mut minutely = interval(TELL);
     minutely.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(minutely.tick()).await.is_some() {
-        if let Some(Err(error)) = stop.run_until_cancelled(disconnecting::finish(&app)).await {
+        if let Some(Err(error)) = stop.run_until_cancelled(Box::pin(disconnecting::finish(&app))).await {
             tracing::warn!(
                 ?error,
                 "cannot cancel deliveries over ended connections; trying again in a minute"

@@ -65,6 +65,10 @@ impl<'a> Entry<'a> {
         }
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "IDs are Copy; callers need not borrow them"
+    )]
     pub fn unlabelled(action: &'static str, subject_type: &'static str, subject: impl ToString) -> Self {
         Self {
             action,

@@ -66,8 +66,8 @@ pub fn root(lead: LeadId) -> SpanContext {
 
 /// The ID of a trace's first span: the second half of the trace's ID. That of a UUID is never zero, for it begins with the variant.
 pub fn root_of(trace: TraceId) -> SpanId {
-    let [.., a, b, c, d, e, f, g, h] = trace.to_bytes();
-    SpanId::from_bytes([a, b, c, d, e, f, g, h])
+    let [_, _, _, _, _, _, _, _, second_half @ ..] = trace.to_bytes();
+    SpanId::from_bytes(second_half)
 }
 
 /// The span of a submission, which is to be stored as that lead. None without an account: strangers make no spans.

@@ -79,6 +79,7 @@ pub(super) struct Target {
     own_settings: Option<SettingsId>,
 }
 
+#[derive(Clone, Copy)]
 pub(super) enum Missing {
     Partner,
     Assignment,

@@ -332,11 +332,11 @@ pub(super) async fn override_in(
         ..Default::default()
     };
     row.update(&change.tx).await?;
-    let changed = sign_if_asked(change, partner, &settings).await?;
+    let result = sign_if_asked(change, partner, &settings).await?;
     let changes = json!({"delivery": {"from": before.map(|row| audit_view(&row.config)), "to": settings.audit_view()}});
-    let entry = assignment_entry("assignment.delivery_set", assignment, &changed.partner);
+    let entry = assignment_entry("assignment.delivery_set", assignment, &result.partner);
     change.record(entry.with(changes)).await?;
-    Ok(changed)
+    Ok(result)
 }
 
 /// Makes the partner's signing secret if the settings sign and there is none.

@@ -134,6 +134,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Adds the sizes of the patterns in the rules that will be saved. A rule with patterns cannot be saved without.
+    #[must_use]
     pub fn with_pattern_sizes(mut self, sizes: PatternSizes) -> Self {
         self.check.sizes = sizes;
         self

@@ -42,8 +42,8 @@ fn missing_fields(contents: &Contents, fields: &[FieldDef]) -> Vec<String> {
     let named = uses.iter().flat_map(|used| used.fields.iter());
     let missing: BTreeSet<&String> = named.filter(|name| !known.contains(name.as_str())).collect();
     let message = |name: &String| {
-        let users = users_of(&uses, name);
-        format!("the field \"{name}\" is used by {users}: change that first, or keep the field")
+        let used_by = users_of(&uses, name);
+        format!("the field \"{name}\" is used by {used_by}: change that first, or keep the field")
     };
     missing.into_iter().map(message).collect()
 }
@@ -145,8 +145,8 @@ fn field_warnings(before: &Contents, after: &Contents, recipients: &[FieldUse]) 
 }
 
 fn use_warning(uses: &[FieldUse], field: &FieldDef, what: &str) -> Option<String> {
-    let users = users_of(uses, &field.name);
-    (!users.is_empty()).then(|| format!("\"{}\" {what} {users}", field.name))
+    let used_by = users_of(uses, &field.name);
+    (!used_by.is_empty()).then(|| format!("\"{}\" {what} {used_by}", field.name))
 }
 
 /// Warnings about required fields for which a source's mapping leaves no name.

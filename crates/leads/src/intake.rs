@@ -182,18 +182,7 @@ impl Intake {
             let targets = self.targets(app, &snapshot, newest, &left_out).await?;
             let job = Job {
                 targets: targets.clone(),
-                lead: InboundLead {
-                    id,
-                    version: snapshot.config_version,
-                    source,
-                    keys: keys(app, &snapshot).await?,
-                    path: Some(account)
-                        .filter(|sender| *sender != snapshot.account)
-                        .into_iter()
-                        .collect(),
-                    draft: Draft::default(),
-                    flow: snapshot,
-                },
+                lead: inbound(app, id, account, snapshot, source).await?,
                 submitted: submission.fields.clone(),
                 idempotency: key,
                 test: submission.test,
@@ -295,6 +284,22 @@ impl Intake {
             Err(_full_or_closed) => Err(Error::Unavailable(TOO_MANY)),
         }
     }
+}
+
+/// A submitted lead before its decision.
+async fn inbound(app: &App, id: LeadId, sender: AccountId, flow: Arc<Snapshot>, source: usize) -> Result<InboundLead> {
+    Ok(InboundLead {
+        id,
+        version: flow.config_version,
+        source,
+        keys: keys(app, &flow).await?,
+        path: Some(sender)
+            .filter(|sender| *sender != flow.account)
+            .into_iter()
+            .collect(),
+        draft: Draft::default(),
+        flow,
+    })
 }
 
 /// The buyers that have changed since their targets were resolved.

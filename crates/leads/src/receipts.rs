@@ -29,6 +29,7 @@ pub struct Receipt {
 
 impl Receipt {
     /// This receipt as the answer to a repeated submission.
+    #[must_use]
     pub fn replay(&self) -> Self {
         Self {
             replayed: true,

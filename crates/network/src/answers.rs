@@ -27,8 +27,7 @@ use leadmesh_core::identity::{addresses, tokens};
 const CLOSED: &str = "this invitation was answered concurrently: see your connections";
 
 /// Answers an invitation. Give exactly one of `id` and `token`.
-///
-/// No `Debug`, so that no log line can show the secret in it.
+// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone, InputObject)]
 #[graphql(name = "AnswerInvitationInput")]
 pub struct Answer {

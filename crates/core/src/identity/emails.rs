@@ -6,7 +6,7 @@ use leadmesh_forms::templates::escape_html;
 
 use super::tokens::Scope;
 
-/// No `Debug`, so that no log line can show the secret in it.
+// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone)]
 pub struct Email {
     pub to: String,

@@ -26,7 +26,7 @@ const MOST_INTERRUPTIONS: i32 = 3;
 const INTERRUPTED: &str = "set aside: the process that sent it ended repeatedly before the outcome was known";
 const NO_SERVER: &str = "this server sends no email: its operator has to set LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM";
 
-/// No `Debug`, so that no log line can show the secret in it.
+// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct MailBody {
     pub text: String,

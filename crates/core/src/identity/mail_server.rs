@@ -28,8 +28,7 @@ const TOKEN: usize = 4_000;
 const MAILS_PER_MINUTE: std::ops::RangeInclusive<i32> = 1..=10_000;
 
 /// A mail server for the caller's account. Replaces the current one.
-///
-/// No `Debug`, so that no log line can show the secret in it.
+// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone, InputObject)]
 #[graphql(name = "SmtpSettingsInput")]
 pub struct SmtpSettings {

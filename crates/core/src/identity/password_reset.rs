@@ -153,8 +153,7 @@ async fn about(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<S
 }
 
 /// Sets a password through a mailed link.
-///
-/// No `Debug`, so that no log line can show the secret in it.
+// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone, InputObject)]
 #[graphql(name = "ActivatePortalUserInput")]
 pub struct NewPassword {
@@ -236,8 +235,7 @@ pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<LinkP
 }
 
 /// A password change.
-///
-/// No `Debug`, so that no log line can show the secret in it.
+// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone, InputObject)]
 #[graphql(name = "ChangePasswordInput")]
 pub struct ChangePassword {

@@ -56,8 +56,7 @@ pub struct SignedIn {
 }
 
 /// What is typed in to sign in.
-///
-/// No `Debug`, so that no log line can show the secret in it.
+// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone)]
 pub struct LogIn {
     /// In any case.

@@ -24,8 +24,7 @@ use crate::error::{Error, OnUniqueViolation, Result, UserError, UserErrorCode};
 const TAKEN: &str = "a user with this address exists already: sign in, or ask for a new password";
 
 /// A company and its first user.
-///
-/// No `Debug`, so that no log line can show the secret in it.
+// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone, InputObject)]
 #[graphql(name = "SignUpInput")]
 pub struct SignUp {

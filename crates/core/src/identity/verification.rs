@@ -288,8 +288,7 @@ fn session_of(caller: &Caller) -> Result<SessionId> {
 }
 
 /// A new address to sign in with.
-///
-/// No `Debug`, so that no log line can show the secret in it.
+// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone, InputObject)]
 #[graphql(name = "ChangeEmailInput")]
 pub struct ChangeEmail {

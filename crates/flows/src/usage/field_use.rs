@@ -35,6 +35,6 @@ pub(super) fn named_in(template: &str) -> Vec<String> {
 /// Everything that names a field, joined.
 pub(super) fn users_of(uses: &[FieldUse], field: &str) -> String {
     let uses = uses.iter().filter(|used| used.fields.contains(field));
-    let users: Vec<&str> = uses.map(|used| used.user.as_str()).collect();
-    join_words(&users)
+    let names: Vec<&str> = uses.map(|used| used.user.as_str()).collect();
+    join_words(&names)
 }

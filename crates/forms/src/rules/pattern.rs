@@ -146,12 +146,12 @@ pub(super) struct Patterns<'p> {
 }
 
 impl<'p> Patterns<'p> {
-    /// CompiledPattern now.
+    /// Compiled now.
     pub(super) fn compiled(budget: &'p mut PatternBudget) -> Self {
         Self::from(PatternSource::Compiled(budget))
     }
 
-    /// CompiledPattern before.
+    /// Compiled before.
     pub(super) fn sizes(sizes: &'p PatternSizes) -> Self {
         Self::from(PatternSource::PatternSizes(sizes, HashMap::new()))
     }

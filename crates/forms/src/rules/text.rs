@@ -124,7 +124,7 @@ fn operand(condition: &Condition) -> String {
     }
 }
 
-/// A value as read in a sentence: in quotation routed_steps unless it is one plain word.
+/// A value as read in a sentence: in quotation marks unless it is one plain word.
 fn display(value: &Value) -> String {
     let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_.@+:/%".contains(c));
     match value {

@@ -322,9 +322,10 @@ impl<'a> Picker<'a> {
         handoff: Option<Handoff>,
         why: &str,
     ) -> Selection {
-        let (plan, dropped) = handoff
-            .map(|handoff| (handoff.plan, handoff.dropped_fields))
-            .unwrap_or((HandoffPlan::Deferred, Vec::new()));
+        let (plan, dropped) = handoff.map_or_else(
+            || (HandoffPlan::Deferred, Vec::new()),
+            |handoff| (handoff.plan, handoff.dropped_fields),
+        );
         let placement = self.place(plan);
         let detail = match &placement {
             Placement::Entered(lead, _) if !lead.draft.reasons.is_empty() => {

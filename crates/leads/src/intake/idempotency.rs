@@ -26,13 +26,13 @@ pub(super) struct GivenKey {
 }
 
 impl GivenKey {
-    pub(super) fn check(text: String, fields: &Map<String, Value>, test: bool) -> Result<Self> {
+    pub(super) fn check(text: String, fields: &Map<String, Value>, is_test: bool) -> Result<Self> {
         let length = text.chars().count();
         if length == 0 || length > MAX_KEY_CHARS || text.chars().any(char::is_control) {
             let advice = format!("an idempotency key has 1 to {MAX_KEY_CHARS} characters and no control characters");
             return Err(Error::user(UserErrorCode::Invalid, "input.idempotencyKey", advice));
         }
-        let content = format!("{}{test}", serde_json::to_string(fields)?);
+        let content = format!("{}{is_test}", serde_json::to_string(fields)?);
         Ok(Self { text, content })
     }
 }

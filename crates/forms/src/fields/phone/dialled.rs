@@ -18,7 +18,7 @@ pub(super) enum Dialled {
 }
 
 impl Dialled {
-    /// Picks the digits out of a text. Accepted besides are usual punctuation, invisible routed_steps that copying leaves, a
+    /// Picks the digits out of a text. Accepted besides are usual punctuation, invisible marks that copying leaves, a
     /// leading `tel:`, and an extension (`x12`, `ext. 12`, `#12`, `;ext=12`). Letters are refused, also where they
     /// stand for digits: in a lead they are nearly always a remark.
     pub(super) fn read(text: &str) -> Option<Self> {
