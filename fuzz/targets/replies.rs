@@ -5,7 +5,8 @@ use std::io::Cursor;
 use std::sync::LazyLock;
 
 use chrono::DateTime;
-use leadmesh_delivery::email::{Auth, MailOutcome, Mailer, Message, Security, SmtpServer};
+use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
+use leadmesh_delivery::email::{MailOutcome, Mailer, Message, SmtpServer};
 use leadmesh_delivery::guard::Guard;
 use libfuzzer_sys::fuzz_target;
 
@@ -18,9 +19,9 @@ fuzz_target!(|data: &[u8]| {
     let server = SmtpServer {
         host: "mail.example.com".to_owned(),
         port: 25,
-        security: Security::None,
+        security: SmtpSecurity::None,
         login: (login % 2 == 1).then(|| ("user".to_owned(), "password".to_owned())),
-        auth: Auth::Password,
+        auth: SmtpAuth::Password,
         from_name: None,
         from_address: "leads@example.com".to_owned(),
         reply_to: None,

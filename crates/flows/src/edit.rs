@@ -58,7 +58,7 @@ impl Change {
     }
 }
 
-/// A flow under change. If it is dropped without [`save`](Self::save), nothing is changed.
+/// A flow under change. If it is dropped without `save`, nothing is changed.
 pub struct Edit<'a> {
     pub frame: Frame<'a>,
     /// The flow as it will be saved.

@@ -73,7 +73,7 @@ pub async fn export(app: &App, caller: &Caller, filter: Filter) -> Result<Export
 }
 
 impl Export {
-    /// The column names: the labels of the shared fields, then those of [`ABOUT`].
+    /// The column names: the labels of the shared fields, then those of `ABOUT`.
     pub fn header(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(label).chain(ABOUT)
     }
