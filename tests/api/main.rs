@@ -35,6 +35,7 @@ mod relationships;
 mod routing;
 mod schema;
 mod settings_limits;
+mod sources;
 mod submission;
 mod support;
 mod transport;
