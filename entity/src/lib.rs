@@ -60,6 +60,7 @@ pub mod mail_recipient;
 pub mod manual_retry;
 pub mod one_time_token;
 pub mod partner;
+pub mod portal_permission;
 pub mod portal_user;
 pub mod profile;
 pub mod profile_credit;

@@ -3,7 +3,7 @@
 use crate::cap_usage::Caps;
 use crate::flow::Names;
 use crate::ids::{AccountId, PartnerId, SettingsId};
-use crate::portal_user::Permissions;
+use crate::portal_permission::Permissions;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::SelectStatement;

@@ -1,37 +1,12 @@
 //! A person of a partner, in the portal.
 
 use crate::ids::{AccountId, PartnerId, PortalUserId, SessionId};
+pub use crate::portal_permission::{Permissions, PortalPermission};
 use crate::{partner, session};
 use chrono::{DateTime, Utc};
-use sea_orm::FromJsonQueryResult;
-use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
-use serde::{Deserialize, Serialize};
-
-/// Permission of a portal user.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
-)]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum PortalPermission {
-    /// See the leads.
-    ViewLeads,
-    /// Download leads as CSV.
-    Export,
-    /// Accept and reject leads.
-    Review,
-    /// Request a return.
-    Return,
-    /// Change contact data.
-    EditContact,
-    /// Change how leads are delivered.
-    EditDelivery,
-}
-
-/// What a portal user may do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
-pub struct Permissions(pub Vec<PortalPermission>);
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{QuerySelect, QueryTrait, UpdateMany};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -72,6 +47,14 @@ impl Entity {
     /// Portal users of one partner of one account, not removed.
     pub fn of_partner(account: AccountId, partner: PartnerId) -> Select<Self> {
         Self::in_account(account).filter(Column::PartnerId.eq(partner))
+    }
+
+    /// The identifiers of a partner's portal users, not removed, for a query.
+    pub fn ids_of_partner(account: AccountId, partner: PartnerId) -> SelectStatement {
+        Self::of_partner(account, partner)
+            .select_only()
+            .column(Column::Id)
+            .into_query()
     }
 
     /// Portal users of one account, not removed.

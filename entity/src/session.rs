@@ -1,7 +1,6 @@
 //! A family of refresh tokens: one log-in of one person.
 
-use crate::ids::{AccountId, PartnerId, PortalUserId, SessionId, UserId};
-use crate::portal_user;
+use crate::ids::{PortalUserId, SessionId, UserId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, SelectStatement};
@@ -65,12 +64,8 @@ impl Entity {
         Self::end(now).filter(Column::PortalUserId.eq(user))
     }
 
-    /// Ends the sessions of everybody in a partner's portal.
-    pub fn end_of_partner(account: AccountId, partner: PartnerId, now: DateTime<Utc>) -> UpdateMany<Self> {
-        let users = portal_user::Entity::of_partner(account, partner)
-            .select_only()
-            .column(portal_user::Column::Id)
-            .into_query();
+    /// Ends the sessions of the portal users that a query names.
+    pub fn end_of_portal_users(users: SelectStatement, now: DateTime<Utc>) -> UpdateMany<Self> {
         Self::end(now).filter(Column::PortalUserId.in_subquery(users))
     }
 

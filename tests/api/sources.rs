@@ -1,10 +1,15 @@
-//! The shape of the sources: short files, and patterns compiled only where no transaction is open.
+//! The shape of the sources: short files, no circles between them, and patterns compiled only where no transaction is open.
 //!
 //! Cargo keeps the arrows between the crates. Transactions that begin elsewhere than in the database module, queries without
 //! a scope and long functions are clippy's: see `clippy.toml`.
 
+mod imports;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use imports::{imported, without_tests};
 
 const LONGEST_FILE: usize = 500;
 
@@ -59,9 +64,68 @@ fn patterns_are_compiled_only_where_no_transaction_is_open() {
     }
 }
 
+/// The GraphQL types may refer to each other in circles, as the schema does. A module is not apart from its submodules: what they
+/// use of it does not count.
+#[test]
+fn files_do_not_use_each_other_in_circles() {
+    let sources = sources();
+    let files: BTreeMap<_, _> = sources
+        .iter()
+        .map(|source| (source.module.clone(), source.file.as_str()))
+        .collect();
+    let mut uses: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for source in sources
+        .iter()
+        .filter(|source| !source.file.starts_with("crates/graphql/src/"))
+    {
+        let used = imported(&source.text, &source.module).into_iter().filter_map(|path| {
+            let lengths = (1..=path.len()).rev();
+            let module = lengths
+                .map(|length| &path[..length])
+                .find(|module| files.contains_key(*module))?;
+            (!source.module.starts_with(module)).then(|| files[module])
+        });
+        uses.entry(&source.file).or_default().extend(used);
+    }
+    assert!(
+        uses.values().map(Vec::len).sum::<usize>() > 1000,
+        "the uses are read wrongly"
+    );
+    for file in uses.keys() {
+        if let Some(way) = way_back(file, &uses) {
+            panic!("a circle: {}", way.join(" → "));
+        }
+    }
+}
+
+/// The shortest way from a file over what it uses back to itself.
+fn way_back<'a>(file: &'a str, uses: &BTreeMap<&'a str, Vec<&'a str>>) -> Option<Vec<&'a str>> {
+    let mut ways = vec![vec![file]];
+    let mut seen = Vec::new();
+    while !ways.is_empty() {
+        let mut longer = Vec::new();
+        for way in ways {
+            for next in uses.get(way.last().unwrap()).into_iter().flatten() {
+                let way = [way.as_slice(), &[*next]].concat();
+                if *next == file {
+                    return Some(way);
+                }
+                if !seen.contains(next) {
+                    seen.push(next);
+                    longer.push(way);
+                }
+            }
+        }
+        ways = longer;
+    }
+    None
+}
+
 struct Source {
     /// From the top of the repository.
     file: String,
+    /// The crate's folder, then the modules.
+    module: Vec<String>,
     text: String,
 }
 
@@ -93,16 +157,12 @@ fn sources() -> Vec<Source> {
 impl Source {
     fn read(root: &Path, path: &Path) -> Self {
         let file = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        let (folder, inside) = file.split_once("src/").unwrap();
+        let modules = inside.trim_end_matches(".rs").split('/').filter(|name| *name != "lib");
         Self {
+            module: [folder].into_iter().chain(modules).map(str::to_owned).collect(),
             text: fs::read_to_string(path).unwrap(),
             file,
         }
     }
-}
-
-/// The code of a file, without comments and unit tests.
-fn without_tests(text: &str) -> String {
-    let code = text.split("\n#[cfg(test)]").next().unwrap();
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
 }

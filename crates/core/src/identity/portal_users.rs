@@ -75,7 +75,7 @@ pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Resu
     row.updated_at = Set(now);
     let partner = row.update(tx).await?;
     if !input.enabled {
-        session::Entity::end_of_partner(account, partner.id, now)
+        session::Entity::end_of_portal_users(portal_user::Entity::ids_of_partner(account, partner.id), now)
             .exec(tx)
             .await?;
     }

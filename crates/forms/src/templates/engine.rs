@@ -6,7 +6,7 @@
 
 mod compare;
 mod eval;
-mod filters;
+pub(super) mod filters;
 mod json;
 mod operators;
 mod output;
@@ -24,7 +24,6 @@ use super::budget::{Budget, Overrun};
 use super::scan::lex::Piece;
 use super::{Escape, Place, TemplateError, Values};
 use eval::Scope;
-pub(super) use filters::FILTERS;
 use output::Output;
 use tree::Node;
 

@@ -222,7 +222,7 @@ fn every_listed_filter_and_test_is_known_to_the_engine() {
         json!(-2.5),
         json!([3, 1]),
     ];
-    for (filter, parameters) in engine::FILTERS {
+    for (filter, parameters) in engine::filters::FILTERS {
         let argument = |parameter: &&str| match *parameter {
             "by" => "'key'",
             "maxsplit" | "precision" => "1",

@@ -4,11 +4,35 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::text::MAX_TEXT;
+use super::text::{MAX_TEXT, Text};
 use super::value::Val;
 use super::{Fail, Overrun};
 use crate::templates::Budget;
-use crate::templates::text::{json_size, json_within};
+use crate::templates::text::{float_text, json_size, json_within};
+
+/// Units of work for the digits of a number.
+const NUMBER: usize = 8;
+
+impl<'r> Val<'r> {
+    /// The value as people read it, as the output has it.
+    pub(super) fn text(&self, budget: &Budget) -> Result<Text<'r>, Fail> {
+        let made = match self {
+            Self::Text(text) => return Ok(text.clone()),
+            Self::Undefined | Self::None | Self::Loop(..) => return Ok(Text::borrowed("")),
+            Self::Bool(truth) => return Ok(Text::borrowed(if *truth { "true" } else { "false" })),
+            Self::Int(number) => {
+                budget.work(NUMBER)?;
+                number.to_string()
+            }
+            Self::Float(number) => {
+                budget.work(NUMBER)?;
+                float_text(*number)
+            }
+            _ => text(self, budget)?,
+        };
+        Text::made(&made, budget)
+    }
+}
 
 /// Compact JSON as a text that the template goes on with.
 pub(super) fn text(value: &Val<'_>, budget: &Budget) -> Result<String, Fail> {

@@ -6,17 +6,14 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::Fail;
 use super::text::Text;
-use super::{Fail, json};
-use crate::templates::text::float_text;
 use crate::templates::{Budget, Values};
 
 /// Levels of lists and objects within one another, those of the lead's value included: stored JSON is read to 127.
 const MAX_DEPTH: usize = 100;
 /// Units of work for an item of a list that is made.
 const ITEM: usize = 4;
-/// Units of work for the digits of a number.
-const NUMBER: usize = 8;
 
 #[derive(Clone)]
 pub(super) enum Val<'r> {
@@ -208,25 +205,6 @@ impl<'r> Val<'r> {
             _ => None,
         };
         found.unwrap_or(Self::Undefined)
-    }
-
-    /// The value as people read it, as the output has it.
-    pub(super) fn text(&self, budget: &Budget) -> Result<Text<'r>, Fail> {
-        let made = match self {
-            Self::Text(text) => return Ok(text.clone()),
-            Self::Undefined | Self::None | Self::Loop(..) => return Ok(Text::borrowed("")),
-            Self::Bool(truth) => return Ok(Text::borrowed(if *truth { "true" } else { "false" })),
-            Self::Int(number) => {
-                budget.work(NUMBER)?;
-                number.to_string()
-            }
-            Self::Float(number) => {
-                budget.work(NUMBER)?;
-                float_text(*number)
-            }
-            _ => json::text(self, budget)?,
-        };
-        Text::made(&made, budget)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Scan;
 use super::lex::{Placed, Token, error_at, short};
 use crate::templates::TemplateError;
-use crate::templates::engine::FILTERS;
+use crate::templates::engine::filters::FILTERS;
 
 const STATEMENTS: [&str; 9] = ["if", "elif", "else", "endif", "for", "endfor", "set", "with", "endwith"];
 
