@@ -22,7 +22,7 @@ export async function follow(url, token, onEvent, signal) {
     url,
     webSocketImpl: WebSocket,
     connectionParams: { Authorization: `Bearer ${token}` },
-    // As in follow-graphql-ws.js: we go on by ourselves, after the newest cursor.
+    // Its own retries would send the variables of the first time, and events would be missing or come again.
     retryAttempts: 0,
   });
   const client = new ApolloClient({ link: ApolloLink.from([new GraphQLWsLink(socket)]), cache: new InMemoryCache() });
