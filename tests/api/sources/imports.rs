@@ -10,9 +10,8 @@ pub(super) fn without_tests(text: &str) -> String {
 /// The paths below the crate that a module's code names, from the crate down. What it re-exports is not what it uses.
 pub(super) fn imported(text: &str, module: &[String]) -> Vec<Vec<String>> {
     let code = without_tests(text);
-    let lines = code
-        .lines()
-        .filter(|line| !(line.starts_with("pub ") && line.contains(" use ")) && !line.starts_with("pub use "));
+    let reexports = |line: &str| line.starts_with("pub use ") || line.starts_with("pub ") && line.contains(" use ");
+    let lines = code.lines().filter(|line| !reexports(line));
     let code = lines.collect::<Vec<_>>().join("\n");
     let children = text.lines().filter_map(child);
     let heads = ["crate", "super", "self"].into_iter().chain(children);
