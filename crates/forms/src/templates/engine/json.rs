@@ -1,4 +1,4 @@
-//! Values as JSON. Every part is paid for before it is written, so that writing ends where the budget does.
+//! Values as text and as JSON. Every part is paid for before it is written, so that writing ends where the budget does.
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
