@@ -10,7 +10,10 @@ export interface ResumeOptions {
    * connection is lost before the first event is missed.
    */
   after?: string | null;
-  /** What to send as `Authorization`, such as `Bearer lmk_…`; asked for before each connection, so that it may be refreshed. If it throws, it is asked again after a pause. */
+  /**
+   * What to send as `Authorization`, such as `Bearer lmk_…`; asked for before each connection, so that it may be refreshed.
+   * If it throws, it is asked again after a pause, without end: abort the signal to give up.
+   */
   authorization: () => string | Promise<string>;
   /** Ends the loop, and closes the connection. */
   signal?: AbortSignal;
